@@ -1,0 +1,75 @@
+# Build, test and run CodeFoundry. `make` alone prints the targets. Variables: CC, BUILD, MUTANTS=1, SAN=1.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-builtin-rules
+
+PACKAGES := gcc make pkg-config libcurl4-openssl-dev libcjson-dev libwebsockets-dev libwebsockets-evlib-uv \
+            libsqlite3-dev uuid-dev libfyaml-dev libuv1-dev libmd4c-dev libmd4c-html0-dev libcmocka-dev \
+            libmicrohttpd-dev libssl-dev ca-certificates
+TEST_PACKAGES := clang clang-format python3 nodejs
+LIBS := libcurl libcjson libwebsockets sqlite3 uuid libfyaml libuv md4c-html libmicrohttpd libcrypto
+
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+BUILD ?= build$(if $(MUTANTS),/mutants)$(if $(SAN),/asan)$(if $(filter clang,$(CC)),/clang)
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+
+FLOORS := core jobs compose sessions testsuite testsuite/telegram deploy gateway bot cli
+SRC  := $(filter-out %_test.c,$(wildcard $(addsuffix /*.c,$(FLOORS))))
+UNIT := $(wildcard $(addsuffix /*_test.c,$(FLOORS)))
+OBJ  := $(SRC:%.c=$(BUILD)/obj/%.o)
+LIBOBJ := $(filter-out $(BUILD)/obj/cli/main.o,$(OBJ))
+UNITBIN := $(UNIT:%.c=$(BUILD)/test/%)
+
+CPPFLAGS = -I. -D_GNU_SOURCE -DCODEFOUNDRY_VERSION='"$(VERSION)"' $(if $(MUTANTS),-DMUTANTS)
+CFLAGS = -std=gnu17 -O2 -g -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+         -Wmissing-prototypes -Wvla -Werror -fstack-protector-strong -fno-common \
+         $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -O1)
+comma := ,
+LDFLAGS = -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SAN),-fsanitize=address$(comma)undefined)
+PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+PKG_LIBS = $(shell pkg-config --libs $(LIBS)) -lpthread
+
+.PHONY: help
+help: ## Print this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
+
+##@ Build
+.PHONY: build
+build: $(BUILD)/codefoundry ## Build build/codefoundry
+
+$(BUILD)/codefoundry: $(OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libcodefoundry.a: $(LIBOBJ)
+	@rm -f $@
+	@ar rcs $@ $^
+
+# One unit test links the whole library: what it does not use stays out.
+$(BUILD)/test/%: $(BUILD)/obj/%.o $(BUILD)/libcodefoundry.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libcodefoundry.a $(PKG_LIBS) -lcmocka
+
+# Files that are put into the program by EMBED().
+$(BUILD)/obj/testsuite/telegram/page.o: $(wildcard testsuite/telegram/*.html)
+$(BUILD)/obj/testsuite/builtin.o: $(wildcard testsuite/scenarios/*.yml)
+$(BUILD)/obj/gateway/templates.o: $(wildcard gateway/templates/*/*)
+
+##@ Test
+.PHONY: unit
+unit: $(UNITBIN) ## Build and run the unit tests (TESTS="core/str" for some)
+	@fail=0; for t in $(if $(TESTS),$(TESTS:%=$(BUILD)/test/%_test),$(UNITBIN)); do "$$t" || { echo "FAILED: $$t"; fail=1; }; done; exit $$fail
+
+.PHONY: format
+format: ## Format the C sources
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+-include $(OBJ:.o=.d) $(UNIT:%.c=$(BUILD)/obj/%.d)

@@ -1,0 +1,68 @@
+/* HTTP with libcurl: asynchronous on a loop for servers, blocking for operations. Every request has a connect, a
+ * total and an idle limit and a largest body. Proxies come from the usual environment variables. */
+#ifndef CORE_HTTP_CLIENT_H
+#define CORE_HTTP_CLIENT_H
+
+#include "core/err.h"
+#include "core/loop.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct http_part { /* of multipart/form-data; `filename` NULL: a plain field */
+	const char *name, *filename, *content_type;
+	const void *data;
+	size_t len;
+};
+
+struct http_request {
+	const char *method; /* NULL: GET, or POST when there is a body or parts */
+	const char *url;
+	const char *unix_socket;      /* connect here instead of to the URL's host; NULL */
+	const char *const *headers;   /* "Name: value", NULL-terminated; NULL */
+	const char *content_type;     /* of the body */
+	const void *body;             /* copied */
+	size_t body_len;
+	const struct http_part *parts; /* data copied */
+	size_t n_parts;
+	int64_t connect_ms, total_ms; /* 0: 5 s, 30 s */
+	int64_t idle_ms;              /* give up when nothing arrives for so long; 0: only the total limit. Second granularity */
+	size_t max_body;              /* 0: 8 MiB */
+	/* Called with pieces of the body as they come (then the response has none); may be NULL. */
+	void (*on_data)(void *arg, const char *data, size_t len);
+};
+
+struct http_response {
+	long status; /* HTTP status */
+	const char *body; /* NUL-terminated, borrowed during the callback */
+	size_t len;
+	const char *content_type; /* "" when absent */
+	int64_t retry_after_s;    /* from Retry-After; -1 when absent */
+};
+
+/** Exactly one of ${res} and ${err} is set. ERR_TIMEOUT, ERR_NET (no connection, reset, TLS), ERR_LIMIT. The URL is
+ * never part of the message beyond its scheme, host and port: it may hold a token. */
+typedef void http_done(void *arg, const struct http_response *res, const struct err *err);
+
+struct http_client;
+struct http_call;
+
+int http_client_open(struct http_client **client, struct loop *loop, struct err *err);
+/** Cancels what is under way without calling back. */
+void http_client_close(struct http_client *client);
+
+/** Start a request; ${done} is always called later, from the loop, unless cancelled. The call is borrowed until then. */
+struct http_call *http_start(struct http_client *client, const struct http_request *req, http_done *done, void *arg);
+void http_cancel(struct http_call *call);
+
+struct http_reply {
+	long status;
+	char *body; /* NUL-terminated, never NULL after success */
+	size_t len;
+	char content_type[128];
+};
+
+/** Blocking request. Returns 0 with ${reply} to free with http_reply_free whatever the status, or -1. */
+int http_fetch(const struct http_request *req, struct http_reply *reply, struct err *err);
+void http_reply_free(struct http_reply *reply);
+
+#endif

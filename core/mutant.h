@@ -1,0 +1,14 @@
+/* Planted defects, in builds with -DMUTANTS only, chosen by CF_MUTANT=name: the proof that each regression scenario
+ * fails when the behaviour it names is broken. The list of names stands in tests/mutants.yml. */
+#ifndef CORE_MUTANT_H
+#define CORE_MUTANT_H
+
+#ifdef MUTANTS
+#include <stdbool.h>
+bool mutant_active(const char *name);
+#define MUTANT(name) mutant_active(name)
+#else
+#define MUTANT(name) 0
+#endif
+
+#endif

@@ -1,0 +1,66 @@
+/* Child processes: argv arrays, never a shell. Every child closes inherited descriptors, gets default signal
+ * handling and, unless told otherwise, a process group of its own. A process is identified by pid and start time,
+ * because pids are used again. */
+#ifndef CORE_PROC_H
+#define CORE_PROC_H
+
+#include "core/err.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { PROC_NULL = -1, PROC_INHERIT = -2 };
+
+struct proc_spec {
+	const char *const *argv;   /* NULL-terminated; argv[0] is looked up in PATH unless it has a slash */
+	const char *const *env;    /* "K=V" to add or replace, NULL-terminated, may be NULL */
+	bool clear_env;            /* start from PATH, HOME, LANG, TZ and TERM only */
+	const char *cwd;           /* NULL: unchanged */
+	int in, out, errfd;        /* descriptors to use as 0, 1, 2; PROC_NULL or PROC_INHERIT */
+	int ready_fd;              /* passed as descriptor 3 and named in CODEFOUNDRY_READY_FD; <= 0: none */
+	int keep_fd;               /* passed as descriptor 4 (a lock the child inherits); <= 0: none */
+	bool same_group;           /* stay in the caller's process group (for the terminal) */
+	bool new_session;          /* setsid: detached from the terminal */
+	bool die_with_parent;      /* SIGKILL when the parent thread ends */
+};
+#define PROC_SPEC_INIT ((struct proc_spec){.in = PROC_NULL, .out = PROC_INHERIT, .errfd = PROC_INHERIT})
+
+/** Start a child. Returns 0 and ${*pid}, or -1; a program that cannot be executed is reported here, by name. */
+int proc_spawn(const struct proc_spec *spec, pid_t *pid, struct err *err);
+
+struct proc_result {
+	int status;       /* exit code, or 128 + signal */
+	char *out, *errs; /* captured, NUL-terminated, cut at the bound; free with proc_result_free */
+	size_t out_len, err_len;
+	bool timed_out, cut;
+};
+
+/**
+ * Run to the end with captured output (spec's in/out/errfd are ignored but `in`), ${input} (may be NULL) on its
+ * standard input. After ${timeout_ms} the group gets TERM, 2 s later KILL. Returns 0 when it ran, whatever its
+ * status, or -1 when it could not be started. Blocks.
+ */
+int proc_run(const struct proc_spec *spec, const char *input, int64_t timeout_ms, size_t max_bytes,
+             struct proc_result *result, struct err *err);
+void proc_result_free(struct proc_result *result);
+
+struct proc_id {
+	pid_t pid;
+	int64_t start; /* field 22 of /proc/PID/stat, clock ticks since boot; 0: unknown */
+};
+
+/** Identify a running process. Returns 0, or -1 when there is none (zombies count as none). */
+int proc_identify(pid_t pid, struct proc_id *id);
+/** Whether exactly this process still runs. */
+bool proc_alive(const struct proc_id *id);
+/** Send ${sig} to this process, never to another one that has its pid now. 0 also when it is gone. */
+int proc_signal(const struct proc_id *id, int sig);
+
+/** Absolute path of the running program. Borrowed, never NULL. */
+const char *proc_self(void);
+
+/** Tell a supervisor that we are up (s6 style newline on CODEFOUNDRY_READY_FD); nothing without one. */
+void proc_ready(void);
+
+#endif

@@ -1,0 +1,20 @@
+/* UTF-8 as Telegram and terminals count it. */
+#ifndef CORE_TEXT_H
+#define CORE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+bool text_is_utf8(const char *s, size_t n);
+/** Length in UTF-16 code units of ${n} bytes of valid UTF-8. */
+size_t text_utf16_len(const char *s, size_t n);
+/** Bytes of the longest prefix of at most ${units} UTF-16 code units that ends on a character boundary. */
+size_t text_utf16_prefix(const char *s, size_t n, size_t units);
+/** Columns a terminal uses for it (wide characters count two, combining ones none). */
+size_t text_columns(const char *s, size_t n);
+/** Damerau-Levenshtein distance of two short ASCII words (over 64 bytes: the length of the longer). */
+unsigned text_distance(const char *a, const char *b);
+/** The entry of the NULL-terminated ${words} nearest to ${word}, NULL when none is near enough to be a typo. */
+const char *text_nearest(const char *word, const char *const *words);
+
+#endif

@@ -1,0 +1,185 @@
+#include "jobs/state.h"
+#include "core/bell.h"
+#include "core/file.h"
+#include "core/mem.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct setting state_settings[] = {
+        {.key = "STATE_DIR",
+         .type = SETTING_TEXT,
+         .group = "State",
+         .help = "Where databases, sessions, logs and backups live (default /var/lib/codefoundry for root, else "
+                 "$XDG_STATE_HOME/codefoundry)"},
+        {.key = NULL},
+};
+
+/* Append only. Script i takes user_version from i to i + 1. Times are UTC milliseconds. */
+static const char *const migrations[] = {
+        /* jobs: `origin` makes a request that is repeated after a crash the same job; `stage`, `percent` and `message` repeat
+         * the newest progress event, so that a list needs no join. */
+        "CREATE TABLE jobs ("
+        " id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, args TEXT NOT NULL, owner TEXT NOT NULL,"
+        " origin TEXT UNIQUE, session TEXT,"
+        " state TEXT NOT NULL CHECK (state IN ('queued','running','done','failed','cancelled')),"
+        " attempt INTEGER NOT NULL DEFAULT 0, timeout_ms INTEGER NOT NULL DEFAULT 0,"
+        " created_at INTEGER NOT NULL, not_before INTEGER NOT NULL DEFAULT 0, started_at INTEGER,"
+        " finished_at INTEGER, cancel_at INTEGER, cancel_by TEXT, pid INTEGER, pid_start INTEGER,"
+        " stage TEXT, percent INTEGER NOT NULL DEFAULT 0, message TEXT,"
+        " result TEXT, error_code TEXT, error TEXT) STRICT;"
+        "CREATE INDEX jobs_open ON jobs (state, not_before, id) WHERE state IN ('queued','running');"
+        "CREATE INDEX jobs_owner ON jobs (owner, id);"
+        "CREATE TABLE job_events ("
+        " id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,"
+        " at INTEGER NOT NULL, type TEXT NOT NULL CHECK (type IN ('progress','log','state')), stage TEXT,"
+        " percent INTEGER NOT NULL DEFAULT -1, text TEXT NOT NULL) STRICT;"
+        "CREATE INDEX job_events_job ON job_events (job, id);"
+
+        /* sessions: a row lives from `creating` until the receipt; failed ones stay for their reason until pruned.
+         * `spec` is what was asked for (services, compose files, options), frozen. */
+        "CREATE TABLE sessions ("
+        " uuid TEXT PRIMARY KEY, name TEXT NOT NULL, owner TEXT NOT NULL, engine TEXT NOT NULL,"
+        " state TEXT NOT NULL CHECK (state IN ('creating','starting','running','stopping','stopped','failed')),"
+        " reason TEXT, error TEXT, spec TEXT NOT NULL DEFAULT '{}', dir TEXT NOT NULL, job INTEGER,"
+        " created_at INTEGER NOT NULL, started_at INTEGER, stopped_at INTEGER, expires_at INTEGER NOT NULL,"
+        " hard_expires_at INTEGER, idle_ms INTEGER NOT NULL DEFAULT 0, used_at INTEGER,"
+        " warned_at INTEGER, pinned INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;"
+        "CREATE UNIQUE INDEX sessions_alive ON sessions (name) WHERE state <> 'failed';"
+        "CREATE INDEX sessions_expiry ON sessions (expires_at) WHERE state <> 'failed';"
+
+        /* every side effect of an operation: written before it happens, closed after it did. */
+        "CREATE TABLE session_steps ("
+        " id INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, job INTEGER, operation TEXT NOT NULL,"
+        " step TEXT NOT NULL, object TEXT, intent_at INTEGER NOT NULL, done_at INTEGER, outcome TEXT) STRICT;"
+        "CREATE INDEX session_steps_session ON session_steps (session, id);"
+
+        /* leases: a host port, or a subnet as the integer of its first IPv4 address; given back with the receipt. */
+        "CREATE TABLE leases ("
+        " kind TEXT NOT NULL CHECK (kind IN ('port','subnet')), value INTEGER NOT NULL, session TEXT NOT NULL,"
+        " service TEXT, purpose TEXT NOT NULL, taken_at INTEGER NOT NULL,"
+        " PRIMARY KEY (kind, value)) STRICT, WITHOUT ROWID;"
+        "CREATE INDEX leases_session ON leases (session);"
+
+        /* receipts: what was left after a removal, by engine listing; not ok: retried at next_try_at. */
+        "CREATE TABLE receipts ("
+        " id INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, name TEXT NOT NULL, owner TEXT NOT NULL,"
+        " engine TEXT NOT NULL, reason TEXT, created_at INTEGER NOT NULL, removed_at INTEGER NOT NULL,"
+        " ok INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 1, next_try_at INTEGER,"
+        " receipt TEXT NOT NULL) STRICT;"
+        "CREATE INDEX receipts_name ON receipts (name, id);"
+
+        "CREATE TABLE test_runs ("
+        " id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER, owner TEXT NOT NULL, session TEXT, commit_id TEXT,"
+        " label TEXT, started_at INTEGER NOT NULL, finished_at INTEGER, duration_ms INTEGER,"
+        " total INTEGER NOT NULL DEFAULT 0, passed INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,"
+        " skipped INTEGER NOT NULL DEFAULT 0, flaky INTEGER NOT NULL DEFAULT 0) STRICT;"
+        "CREATE TABLE test_results ("
+        " id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES test_runs (id) ON DELETE CASCADE,"
+        " scenario TEXT NOT NULL, status TEXT NOT NULL CHECK (status IN ('passed','failed','skipped','flaky')),"
+        " attempts INTEGER NOT NULL DEFAULT 1, duration_ms INTEGER NOT NULL, message TEXT, detail TEXT) STRICT;"
+        "CREATE INDEX test_results_scenario ON test_results (scenario, run);"
+
+        "CREATE TABLE projects ("
+        " name TEXT PRIMARY KEY, archetype TEXT NOT NULL, framework TEXT, path TEXT NOT NULL, owner TEXT NOT NULL,"
+        " created_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+
+        /* audit: hash = SHA-256 over prev and the row, so that a changed or missing row shows. */
+        "CREATE TABLE audit ("
+        " id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, actor TEXT NOT NULL, source TEXT NOT NULL,"
+        " action TEXT NOT NULL, target TEXT, outcome TEXT NOT NULL, detail TEXT, prev TEXT NOT NULL,"
+        " hash TEXT NOT NULL) STRICT;",
+        NULL,
+};
+
+char *state_dir(const struct config *cfg)
+{
+	const char *set = config_text(cfg, "STATE_DIR");
+	cleanup_free char *relative = NULL;
+	if (set)
+		relative = mem_strdup(set);
+	else if (geteuid() == 0)
+		relative = mem_strdup("/var/lib/codefoundry");
+	else if (getenv("XDG_STATE_HOME"))
+		relative = mem_printf("%s/codefoundry", getenv("XDG_STATE_HOME"));
+	else
+		relative = mem_printf("%s/.local/state/codefoundry", getenv("HOME") ? getenv("HOME") : "/tmp");
+	if (relative[0] == '/')
+		return TAKE(relative);
+	char cwd[PATH_MAX];
+	return mem_printf("%s/%s", getcwd(cwd, sizeof(cwd)) ? cwd : "", relative);
+}
+
+/* Read STATE_DIR/install, or make it; two processes that start at once agree through the lock. */
+static int read_install(struct state *st, struct err *err)
+{
+	cleanup_free char *path = state_path(st, "install"), *lock_path = state_path(st, "install.lock"), *text = NULL;
+	if (file_read(path, 256, &text, NULL, err) == 0) {
+		text[strcspn(text, "\n")] = '\0';
+		if (!id_is_uuid(text))
+			return err_set(err, ERR_STATE, "%s does not hold a UUID: restore it from a backup, or remove it "
+			               "if no sessions are alive", path);
+		memcpy(st->install, text, sizeof(st->install));
+		return 0;
+	}
+	if (err->code != ERR_NOT_FOUND)
+		return -1;
+	cleanup_close int lock = -1;
+	int taken = lock_take(lock_path, &lock, err);
+	if (taken < 0)
+		return -1;
+	if (taken > 0 || path_exists(path))
+		return usleep(10000), read_install(st, err);
+	id_uuid(st->install);
+	cleanup_free char *line = mem_printf("%s\n", st->install);
+	return file_write(path, line, strlen(line), 0600, err);
+}
+
+int state_open(struct state **out, const struct config *cfg, struct err *err)
+{
+	struct state *st = mem_alloc(sizeof(*st));
+	st->cfg = cfg;
+	st->dir = state_dir(cfg);
+	cleanup_free char *db_path = state_path(st, "codefoundry.db");
+	if (dir_make(st->dir, 0700, err) || access(st->dir, W_OK | X_OK)) {
+		if (!err->code)
+			err_sys(err, errno, "not writable");
+		err_wrap(err, "state directory %s (set STATE_DIR to a directory you may write)", st->dir);
+		goto fail;
+	}
+	if (read_install(st, err) || db_open(&st->db, db_path, migrations, DB_NORMAL, err))
+		goto fail;
+	*out = st;
+	return 0;
+fail:
+	state_close(st);
+	return -1;
+}
+
+void state_close(struct state *st)
+{
+	if (!st)
+		return;
+	db_close(st->db);
+	free(st->dir);
+	free(st);
+}
+
+char *state_path(const struct state *st, const char *fmt, ...)
+{
+	va_list ap;
+	char rest[PATH_MAX];
+	va_start(ap, fmt);
+	vsnprintf(rest, sizeof(rest), fmt, ap);
+	va_end(ap);
+	return mem_printf("%s/%s", st->dir, rest);
+}
+
+void state_ring(const struct state *st)
+{
+	bell_ring(st->dir);
+}

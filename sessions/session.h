@@ -1,0 +1,54 @@
+/* Sessions: isolated throw-away stacks. Operations are synchronous jobs (kinds below); queries read the database and
+ * the engine. Everything a session owns is recorded before it is made and proved gone after it is removed. */
+#ifndef SESSIONS_SESSION_H
+#define SESSIONS_SESSION_H
+
+#include "core/err.h"
+#include "core/json.h"
+#include "jobs/job.h"
+#include "jobs/worker.h"
+
+extern const struct setting session_settings[];
+
+/*
+ * Kinds; args → result:
+ *  session.start   {name?, services?: [text]}  → {name, uuid, engine, ready_ms, expires_at, endpoints: [{service, name, url}]}
+ *                  name absent: one is generated. A stopped session is resumed.
+ *  session.stop    {name, keep?: bool}         → {name, receipt: {ok, processes, ports, files, leases, rows}} (all counts are what is LEFT)
+ *  session.restart {name, service?}            → as start
+ *  session.extend  {name, minutes}             → {name, expires_at}
+ *  session.reap    {dry_run?: bool}            → {removed: [{name, reason, receipt}], kept: N, orphans: N}
+ */
+extern const struct job_kind session_start_kind, session_stop_kind, session_restart_kind, session_extend_kind,
+        session_reap_kind;
+
+/* Looks for expired sessions and orphans and enqueues session.reap. */
+extern const struct worker_task session_reap_task;
+
+/** 0 when ${name} may name a session ([a-z0-9][a-z0-9-]{0,29}), else -1 ERR_INVALID saying what is allowed. */
+int session_name_check(const char *name, struct err *err);
+
+/** Alive sessions (and failed ones kept for their reason, with ${all}) as an array of
+ * {name, uuid, owner, engine, state, created_at, expires_at, age_ms, reason, endpoints, services: [{name, state, pid, restarts}]};
+ * times in ms, services from the engine, now. */
+cJSON *sessions_list(struct state *st, bool all, struct err *err);
+
+/** One of them, plus {dir, receipt?}; a removed one is answered from its receipt (state "removed"). NULL with ERR_NOT_FOUND. */
+cJSON *session_show(struct state *st, const char *name, struct err *err);
+
+/** The owner's text of an alive session, NULL with ERR_NOT_FOUND; for permission checks. The caller frees it. */
+char *session_owner(struct state *st, const char *name, struct err *err);
+
+/** Last ${n} lines of ${service} (NULL: all services, merged with prefixes) as an array of strings. */
+cJSON *session_logs(struct state *st, const char *name, const char *service, int n, struct err *err);
+
+/** Restart, stop, start or kill one service through the engine: ${op} "restart" "stop" "start" "kill". Blocks until done. */
+int session_service(struct state *st, const char *name, const char *service, const char *op, struct err *err);
+
+/** What a test runner needs to reach the session: {dir, state_dir, env: {KEY: value…}, credentials: {…as stack.h}}. */
+cJSON *session_target(struct state *st, const char *name, struct err *err);
+
+/** Mark as used now (moves the idle limit). */
+void session_touch(struct state *st, const char *name);
+
+#endif
