@@ -38,8 +38,8 @@ struct config;
  * warned about with the nearest known key. Returns 0 and transfers ${*cfg}, or -1 (ERR_CONFIG) with every bad
  * setting on its own line in ${err}.
  */
-int config_load(struct config **cfg, const struct setting *const *tables, const char *env_file, bool file_required,
-                struct err *err);
+int config_load(struct config **cfg, const struct setting *const *tables, const char *env_file,
+                bool file_required, struct err *err);
 void config_free(struct config *cfg);
 
 /* Typed access by key; an unknown key is our bug (assert). Texts are borrowed for the config's life. */

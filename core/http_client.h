@@ -17,22 +17,22 @@ struct http_part { /* of multipart/form-data; `filename` NULL: a plain field */
 struct http_request {
 	const char *method; /* NULL: GET, or POST when there is a body or parts */
 	const char *url;
-	const char *unix_socket;      /* connect here instead of to the URL's host; NULL */
-	const char *const *headers;   /* "Name: value", NULL-terminated; NULL */
-	const char *content_type;     /* of the body */
-	const void *body;             /* copied */
+	const char *unix_socket;    /* connect here instead of to the URL's host; NULL */
+	const char *const *headers; /* "Name: value", NULL-terminated; NULL */
+	const char *content_type;   /* of the body */
+	const void *body;           /* copied */
 	size_t body_len;
 	const struct http_part *parts; /* data copied */
 	size_t n_parts;
 	int64_t connect_ms, total_ms; /* 0: 5 s, 30 s */
-	int64_t idle_ms;              /* give up when nothing arrives for so long; 0: only the total limit. Second granularity */
-	size_t max_body;              /* 0: 8 MiB */
+	int64_t idle_ms; /* give up when nothing arrives for so long; 0: only the total limit. Second granularity */
+	size_t max_body; /* 0: 8 MiB */
 	/* Called with pieces of the body as they come (then the response has none); may be NULL. */
 	void (*on_data)(void *arg, const char *data, size_t len);
 };
 
 struct http_response {
-	long status; /* HTTP status */
+	long status;      /* HTTP status */
 	const char *body; /* NUL-terminated, borrowed during the callback */
 	size_t len;
 	const char *content_type; /* "" when absent */
@@ -51,7 +51,8 @@ int http_client_open(struct http_client **client, struct loop *loop, struct err 
 void http_client_close(struct http_client *client);
 
 /** Start a request; ${done} is always called later, from the loop, unless cancelled. The call is borrowed until then. */
-struct http_call *http_start(struct http_client *client, const struct http_request *req, http_done *done, void *arg);
+struct http_call *http_start(struct http_client *client, const struct http_request *req, http_done *done,
+                             void *arg);
 void http_cancel(struct http_call *call);
 
 struct http_reply {

@@ -21,8 +21,8 @@ char *json_print_pretty(const cJSON *j);
 
 /* Members of objects; ${key} may be a path "message.chat.id". A NULL ${obj} is fine. */
 const cJSON *json_at(const cJSON *obj, const char *path);
-const char *json_text(const cJSON *obj, const char *path);                  /* NULL unless a string */
-int64_t json_int(const cJSON *obj, const char *path, int64_t otherwise);    /* rounds toward zero, saturates */
+const char *json_text(const cJSON *obj, const char *path);               /* NULL unless a string */
+int64_t json_int(const cJSON *obj, const char *path, int64_t otherwise); /* rounds toward zero, saturates */
 bool json_bool(const cJSON *obj, const char *path, bool otherwise);
 
 /* Building: each adds to ${obj} and tolerates NULL values (adds JSON null). Integers keep 53 bits. */

@@ -36,8 +36,8 @@ void log_line(enum log_level level, const struct log_field *fields, size_t n, co
 #define log_debug(...) log_line(LOG_DEBUG, NULL, 0, __VA_ARGS__)
 
 /* log_with(LOG_INFO, LOG_FIELDS({"session", name}, {"job", id}), "started in %d ms", ms); */
-#define LOG_FIELDS(...)                                                                                        \
-	((const struct log_field[]){__VA_ARGS__}),                                                             \
+#define LOG_FIELDS(...)                                                                                      \
+	((const struct log_field[]){__VA_ARGS__}),                                                           \
 	        (sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
 #define log_with(level, ...) log_line(level, __VA_ARGS__)
 

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));         /* zeroed */
+void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull)); /* zeroed */
 void *mem_resize(void *p, size_t count, size_t size) __attribute__((returns_nonnull));
 char *mem_strdup(const char *s) __attribute__((malloc, returns_nonnull));
 char *mem_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull));
@@ -18,19 +18,19 @@ void mem_cleanup_free(void *pp);
 void mem_cleanup_close(int *fd);
 
 /* Hand an owned pointer over: the local forgets it. */
-#define TAKE(p)                                                                                                \
-	({                                                                                                     \
-		__typeof__(p) take_ = (p);                                                                     \
-		(p) = NULL;                                                                                    \
-		take_;                                                                                         \
+#define TAKE(p)                                                                                              \
+	({                                                                                                   \
+		__typeof__(p) take_ = (p);                                                                   \
+		(p) = NULL;                                                                                  \
+		take_;                                                                                       \
 	})
 
 /* Hand an owned file descriptor over. */
-#define TAKE_FD(fd)                                                                                            \
-	({                                                                                                     \
-		int take_ = (fd);                                                                              \
-		(fd) = -1;                                                                                     \
-		take_;                                                                                         \
+#define TAKE_FD(fd)                                                                                          \
+	({                                                                                                   \
+		int take_ = (fd);                                                                            \
+		(fd) = -1;                                                                                   \
+		take_;                                                                                       \
 	})
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -13,16 +13,16 @@
 enum { PROC_NULL = -1, PROC_INHERIT = -2 };
 
 struct proc_spec {
-	const char *const *argv;   /* NULL-terminated; argv[0] is looked up in PATH unless it has a slash */
-	const char *const *env;    /* "K=V" to add or replace, NULL-terminated, may be NULL */
-	bool clear_env;            /* start from PATH, HOME, LANG, TZ and TERM only */
-	const char *cwd;           /* NULL: unchanged */
-	int in, out, errfd;        /* descriptors to use as 0, 1, 2; PROC_NULL or PROC_INHERIT */
-	int ready_fd;              /* passed as descriptor 3 and named in CODEFOUNDRY_READY_FD; <= 0: none */
-	int keep_fd;               /* passed as descriptor 4 (a lock the child inherits); <= 0: none */
-	bool same_group;           /* stay in the caller's process group (for the terminal) */
-	bool new_session;          /* setsid: detached from the terminal */
-	bool die_with_parent;      /* SIGKILL when the parent thread ends */
+	const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH unless it has a slash */
+	const char *const *env;  /* "K=V" to add or replace, NULL-terminated, may be NULL */
+	bool clear_env;          /* start from PATH, HOME, LANG, TZ and TERM only */
+	const char *cwd;         /* NULL: unchanged */
+	int in, out, errfd;      /* descriptors to use as 0, 1, 2; PROC_NULL or PROC_INHERIT */
+	int ready_fd;            /* passed as descriptor 3 and named in CODEFOUNDRY_READY_FD; <= 0: none */
+	int keep_fd;             /* passed as descriptor 4 (a lock the child inherits); <= 0: none */
+	bool same_group;         /* stay in the caller's process group (for the terminal) */
+	bool new_session;        /* setsid: detached from the terminal */
+	bool die_with_parent;    /* SIGKILL when the parent thread ends */
 };
 #define PROC_SPEC_INIT ((struct proc_spec){.in = PROC_NULL, .out = PROC_INHERIT, .errfd = PROC_INHERIT})
 

@@ -9,16 +9,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct ws;        /* one connection, server or client side */
+struct ws; /* one connection, server or client side */
 struct ws_server;
 
 struct ws_events {
 	/* Server only, before the upgrade: return 0 to accept, or an HTTP status (401, 403) to refuse. Any text may
 	 * be NULL. ${query} is the raw query string, ${peer} the numeric address. */
-	int (*accept)(void *arg, const char *path, const char *query, const char *authorization, const char *origin,
-	              const char *peer);
+	int (*accept)(void *arg, const char *path, const char *query, const char *authorization,
+	              const char *origin, const char *peer);
 	void (*open)(void *arg, struct ws *ws);
-	void (*message)(void *arg, struct ws *ws, const char *text, size_t len); /* valid UTF-8, NUL-terminated */
+	void (*message)(void *arg, struct ws *ws, const char *text,
+	                size_t len); /* valid UTF-8, NUL-terminated */
 	/* The connection is over (also after a failed connect; ${reason} then says why). ${ws} is invalid after it. */
 	void (*close)(void *arg, struct ws *ws, int code, const char *reason);
 };
@@ -31,7 +32,8 @@ struct ws_options {
 
 /** Listen on numeric ${host}:${port} (0: any). Binary frames close 1003, invalid UTF-8 1007. ERR_EXISTS when taken. */
 int ws_server_open(struct ws_server **server, struct loop *loop, const char *host, int port,
-                   const struct ws_options *options, const struct ws_events *events, void *arg, struct err *err);
+                   const struct ws_options *options, const struct ws_events *events, void *arg,
+                   struct err *err);
 int ws_server_port(const struct ws_server *server);
 size_t ws_server_count(const struct ws_server *server);
 /** Stop listening, close all connections with 1001, flush up to ${drain_ms}, then call ${done} once. */
@@ -42,8 +44,8 @@ void ws_server_close(struct ws_server *server, int64_t drain_ms, loop_fn *done, 
  * blocking. Exactly one close event follows in every case, never from within this call. Returns the connection;
  * it may be used for sending after the open event.
  */
-struct ws *ws_connect(struct loop *loop, const char *url, const char *bearer, const struct ws_options *options,
-                      const struct ws_events *events, void *arg);
+struct ws *ws_connect(struct loop *loop, const char *url, const char *bearer,
+                      const struct ws_options *options, const struct ws_events *events, void *arg);
 
 /** Queue one text message (copied). Returns 0, or -1 when the connection is closing or its queue is full. */
 int ws_send(struct ws *ws, const char *text, size_t len);
