@@ -11,7 +11,8 @@
 
 #define LOG_CONTEXTS 4
 #define LOG_SECRETS 32
-#define LOG_LINE_MAX 16384
+#define LOG_LINE_MAX 65536
+#define LOG_MESSAGE_MAX 8192 /* escaped at most six-fold, so that a line always closes */
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
@@ -166,6 +167,8 @@ void log_line(enum log_level level, const struct log_field *fields, size_t n, co
 	if (vasprintf(&msg, fmt, ap) < 0)
 		msg = NULL;
 	va_end(ap);
+	if (msg && strlen(msg) > LOG_MESSAGE_MAX)
+		msg[LOG_MESSAGE_MAX] = '\0';
 	cleanup_str struct str out = STR_INIT_MAX(LOG_LINE_MAX);
 	if (logger.terminal) {
 		str_addf(&out, "%.8s %-5s %s: ", when + 11, level_names[level], logger.part);

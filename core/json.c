@@ -1,0 +1,111 @@
+#include "core/json.h"
+#include "core/mem.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+void json_cleanup(cJSON **j)
+{
+	cJSON_Delete(*j);
+}
+
+cJSON *json_parse(const char *text, size_t len, struct err *err)
+{
+	const char *end = NULL;
+	cJSON *j = cJSON_ParseWithLengthOpts(text, len, &end, 0);
+	if (j)
+		while (end < text + len && (isspace((unsigned char)*end) || *end == '\0'))
+			end++;
+	if (j && end == text + len)
+		return j;
+	cJSON_Delete(j);
+	err_set(err, ERR_INVALID, "not JSON, from byte %zu on",
+	        end && end >= text ? (size_t)(end - text) : 0);
+	return NULL;
+}
+
+static char *printed(char *text)
+{
+	return text ? text : mem_strdup("null");
+}
+
+char *json_print(const cJSON *j)
+{
+	return printed(cJSON_PrintUnformatted(j));
+}
+
+char *json_print_pretty(const cJSON *j)
+{
+	return printed(cJSON_Print(j));
+}
+
+const cJSON *json_at(const cJSON *obj, const char *path)
+{
+	char key[128];
+	while (obj && *path) {
+		size_t n = strcspn(path, ".");
+		if (n >= sizeof(key))
+			return NULL;
+		memcpy(key, path, n);
+		key[n] = '\0';
+		if (cJSON_IsArray(obj) && isdigit((unsigned char)key[0]))
+			obj = cJSON_GetArrayItem(obj, atoi(key));
+		else
+			obj = cJSON_GetObjectItemCaseSensitive(obj, key);
+		path += n + (path[n] == '.');
+	}
+	return obj;
+}
+
+const char *json_text(const cJSON *obj, const char *path)
+{
+	return cJSON_GetStringValue(json_at(obj, path));
+}
+
+int64_t json_int(const cJSON *obj, const char *path, int64_t otherwise)
+{
+	const cJSON *item = json_at(obj, path);
+	if (!cJSON_IsNumber(item) || item->valuedouble != item->valuedouble)
+		return otherwise;
+	if (item->valuedouble >= 9.2e18)
+		return INT64_MAX;
+	if (item->valuedouble <= -9.2e18)
+		return INT64_MIN;
+	return (int64_t)item->valuedouble;
+}
+
+bool json_bool(const cJSON *obj, const char *path, bool otherwise)
+{
+	const cJSON *item = json_at(obj, path);
+	return cJSON_IsBool(item) ? cJSON_IsTrue(item) : otherwise;
+}
+
+void json_add(cJSON *obj, const char *key, cJSON *value)
+{
+	cJSON_AddItemToObject(obj, key, value ? value : cJSON_CreateNull());
+}
+
+void json_add_text(cJSON *obj, const char *key, const char *value)
+{
+	json_add(obj, key, value ? cJSON_CreateString(value) : NULL);
+}
+
+void json_add_int(cJSON *obj, const char *key, int64_t value)
+{
+	json_add(obj, key, cJSON_CreateNumber((double)value));
+}
+
+void json_add_bool(cJSON *obj, const char *key, bool value)
+{
+	json_add(obj, key, cJSON_CreateBool(value));
+}
+
+cJSON *json_object(void)
+{
+	return cJSON_CreateObject();
+}
+
+cJSON *json_array(void)
+{
+	return cJSON_CreateArray();
+}
