@@ -1,0 +1,372 @@
+#include "core/db.h"
+#include "core/mem.h"
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DB_CACHED 128 /* prepared statements per connection; SQL texts are literals, so few */
+
+struct db {
+	sqlite3 *handle;
+	char *path;
+	struct {
+		char *sql;
+		sqlite3_stmt *stmt;
+		bool in_use;
+	} cache[DB_CACHED];
+	size_t cached;
+	int64_t changes;
+};
+
+/* Turn SQLite's state into our error; the message never holds bound values. */
+static int fail(struct db *db, int rc, struct err *err, const char *doing)
+{
+	switch (rc & 0xff) {
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return err_set(err, ERR_BUSY,
+		               "%s: %s is locked by another process for longer than %d s: look for one "
+		               "that hangs (codefoundry status), then try again",
+		               doing, db->path, DB_BUSY_MS / 1000);
+	case SQLITE_CONSTRAINT:
+		if (rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY)
+			return err_set(err, ERR_EXISTS, "%s: %s", doing, sqlite3_errmsg(db->handle));
+		break;
+	case SQLITE_FULL:
+		return err_set(err, ERR_IO, "%s: no space left for %s: free some and try again", doing,
+		               db->path);
+	case SQLITE_READONLY:
+		return err_set(err, ERR_DENIED,
+		               "%s: %s is read-only: check the owner and mode of its directory", doing,
+		               db->path);
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return err_set(err, ERR_DB, "%s: %s is damaged: restore it from a backup (%s)", doing,
+		               db->path, sqlite3_errmsg(db->handle));
+	}
+	return err_set(err, ERR_DB, "%s: %s: %s", doing, db->path, sqlite3_errmsg(db->handle));
+}
+
+static int execute(struct db *db, const char *sql, struct err *err)
+{
+	int rc = sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+	return rc == SQLITE_OK ? 0 : fail(db, sqlite3_extended_errcode(db->handle), err, "database");
+}
+
+static int migrate(struct db *db, const char *const *migrations, struct err *err)
+{
+	int64_t newest = 0, version = 0;
+	while (migrations[newest])
+		newest++;
+	if (db_get_int(db, &version, err, "PRAGMA user_version", ""))
+		return -1;
+	if (version == newest)
+		return 0;
+	if (db_begin(db, err))
+		return -1;
+	/* again inside the transaction: two processes may have started together */
+	if (db_get_int(db, &version, err, "PRAGMA user_version", ""))
+		goto undo;
+	if (version > newest) {
+		err_set(err, ERR_STATE,
+		        "%s was written by a newer codefoundry (schema %lld, this program knows %lld): run "
+		        "that version, or restore a backup made before the upgrade",
+		        db->path, (long long)version, (long long)newest);
+		goto undo;
+	}
+	for (; version < newest; version++) {
+		char bump[64];
+		snprintf(bump, sizeof(bump), "PRAGMA user_version = %lld", (long long)version + 1);
+		if (execute(db, migrations[version], err) || execute(db, bump, err)) {
+			err_wrap(err, "migration %lld", (long long)version + 1);
+			goto undo;
+		}
+	}
+	return db_commit(db, err);
+undo:
+	db_rollback(db);
+	return -1;
+}
+
+int db_open(struct db **out, const char *path, const char *const *migrations, enum db_durability durability,
+            struct err *err)
+{
+	struct db *db = mem_alloc(sizeof(*db));
+	db->path = mem_strdup(path);
+	/* SQLite would make it with the umask's mode; the content may be secret */
+	cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		err_set(err, ERR_IO, "open database %s: %m", path);
+		goto fail;
+	}
+	int rc = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (rc != SQLITE_OK) {
+		fail(db, rc, err, "open database");
+		goto fail;
+	}
+	sqlite3_extended_result_codes(db->handle, 1);
+	sqlite3_busy_timeout(db->handle, DB_BUSY_MS);
+	if (execute(db, "PRAGMA journal_mode = WAL", err) ||
+	    execute(db, durability == DB_FULL ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
+	            err) ||
+	    execute(db, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF", err) ||
+	    migrate(db, migrations, err))
+		goto fail;
+	*out = db;
+	return 0;
+fail:
+	db_close(db);
+	return -1;
+}
+
+void db_close(struct db *db)
+{
+	if (!db)
+		return;
+	for (size_t i = 0; i < db->cached; i++) {
+		sqlite3_finalize(db->cache[i].stmt);
+		free(db->cache[i].sql);
+	}
+	sqlite3_close_v2(db->handle);
+	free(db->path);
+	free(db);
+}
+
+/* The prepared statement of ${sql}, from the cache unless it is full or in use there (then finalized at its end). */
+static sqlite3_stmt *prepare(struct db *db, const char *sql, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	for (size_t i = 0; i < db->cached; i++) {
+		if (!db->cache[i].in_use && !strcmp(db->cache[i].sql, sql)) {
+			db->cache[i].in_use = true;
+			return db->cache[i].stmt;
+		}
+	}
+	int rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
+	if (rc != SQLITE_OK) {
+		fail(db, rc, err, "prepare");
+		return NULL;
+	}
+	if (db->cached < DB_CACHED) {
+		db->cache[db->cached].sql = mem_strdup(sql);
+		db->cache[db->cached].stmt = stmt;
+		db->cache[db->cached++].in_use = true;
+	}
+	return stmt;
+}
+
+static void release(struct db *db, sqlite3_stmt *stmt)
+{
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	for (size_t i = 0; i < db->cached; i++) {
+		if (db->cache[i].stmt == stmt) {
+			db->cache[i].in_use = false;
+			return;
+		}
+	}
+	sqlite3_finalize(stmt);
+}
+
+static int bind(sqlite3_stmt *stmt, const char *types, va_list ap)
+{
+	for (int i = 1; *types; types++, i++) {
+		int rc = SQLITE_OK;
+		switch (*types) {
+		case 't': {
+			const char *text = va_arg(ap, const char *);
+			rc = sqlite3_bind_text(stmt, i, text, -1, SQLITE_TRANSIENT);
+			break;
+		}
+		case 'i':
+			rc = sqlite3_bind_int64(stmt, i, va_arg(ap, int64_t));
+			break;
+		case 'd':
+			rc = sqlite3_bind_double(stmt, i, va_arg(ap, double));
+			break;
+		case 'b': {
+			const void *data = va_arg(ap, const void *);
+			rc = sqlite3_bind_blob64(stmt, i, data, va_arg(ap, size_t), SQLITE_TRANSIENT);
+			break;
+		}
+		default:
+			rc = SQLITE_MISUSE;
+		}
+		if (rc != SQLITE_OK)
+			return rc;
+	}
+	return SQLITE_OK;
+}
+
+static sqlite3_stmt *prepare_bound(struct db *db, struct err *err, const char *sql, const char *types,
+                                   va_list ap)
+{
+	sqlite3_stmt *stmt = prepare(db, sql, err);
+	if (!stmt)
+		return NULL;
+	int rc = bind(stmt, types, ap);
+	if (rc == SQLITE_OK)
+		return stmt;
+	fail(db, rc, err, "bind");
+	release(db, stmt);
+	return NULL;
+}
+
+int db_run(struct db *db, struct err *err, const char *sql, const char *types, ...)
+{
+	va_list ap;
+	va_start(ap, types);
+	sqlite3_stmt *stmt = prepare_bound(db, err, sql, types, ap);
+	va_end(ap);
+	if (!stmt)
+		return -1;
+	int rc;
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+		;
+	int result = rc == SQLITE_DONE ? 0 : fail(db, rc, err, "write");
+	db->changes = result ? 0 : sqlite3_changes64(db->handle);
+	release(db, stmt);
+	return result;
+}
+
+int64_t db_changes(struct db *db)
+{
+	return db->changes;
+}
+
+int64_t db_last_id(struct db *db)
+{
+	return sqlite3_last_insert_rowid(db->handle);
+}
+
+int db_query(struct db *db, struct query *q, struct err *err, const char *sql, const char *types, ...)
+{
+	va_list ap;
+	va_start(ap, types);
+	sqlite3_stmt *stmt = prepare_bound(db, err, sql, types, ap);
+	va_end(ap);
+	if (!stmt)
+		return -1;
+	q->stmt = stmt;
+	q->db = db;
+	return 0;
+}
+
+int query_next(struct query *q, struct err *err)
+{
+	int rc = sqlite3_step(q->stmt);
+	if (rc == SQLITE_ROW)
+		return 1;
+	return rc == SQLITE_DONE ? 0 : fail(q->db, rc, err, "read");
+}
+
+const char *query_text(struct query *q, int column)
+{
+	return (const char *)sqlite3_column_text(q->stmt, column);
+}
+
+int64_t query_int(struct query *q, int column)
+{
+	return sqlite3_column_int64(q->stmt, column);
+}
+
+double query_double(struct query *q, int column)
+{
+	return sqlite3_column_double(q->stmt, column);
+}
+
+bool query_is_null(struct query *q, int column)
+{
+	return sqlite3_column_type(q->stmt, column) == SQLITE_NULL;
+}
+
+void query_end(struct query *q)
+{
+	if (q->stmt)
+		release(q->db, q->stmt);
+	q->stmt = NULL;
+}
+
+/* First column of the first row, as ${text} or ${number}. Returns 1 when there was a row. */
+static int get_one(struct db *db, struct err *err, char **text, int64_t *number, const char *sql,
+                   const char *types, va_list ap)
+{
+	sqlite3_stmt *stmt = prepare_bound(db, err, sql, types, ap);
+	if (!stmt)
+		return -1;
+	int rc = sqlite3_step(stmt);
+	int result = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : fail(db, rc, err, "read");
+	if (result == 1 && number)
+		*number = sqlite3_column_int64(stmt, 0);
+	if (result == 1 && text && sqlite3_column_type(stmt, 0) != SQLITE_NULL)
+		*text = mem_strdup((const char *)sqlite3_column_text(stmt, 0));
+	release(db, stmt);
+	return result;
+}
+
+int db_get_int(struct db *db, int64_t *value, struct err *err, const char *sql, const char *types, ...)
+{
+	va_list ap;
+	va_start(ap, types);
+	int rc = get_one(db, err, NULL, value, sql, types, ap);
+	va_end(ap);
+	return rc < 0 ? -1 : 0;
+}
+
+int db_get_text(struct db *db, char **value, struct err *err, const char *sql, const char *types, ...)
+{
+	va_list ap;
+	va_start(ap, types);
+	*value = NULL;
+	int rc = get_one(db, err, value, NULL, sql, types, ap);
+	va_end(ap);
+	return rc < 0 ? -1 : 0;
+}
+
+int db_begin(struct db *db, struct err *err)
+{
+	return db_run(db, err, "BEGIN IMMEDIATE", "");
+}
+
+int db_commit(struct db *db, struct err *err)
+{
+	return db_run(db, err, "COMMIT", "");
+}
+
+void db_rollback(struct db *db)
+{
+	struct err ignored;
+	if (db_in_transaction(db))
+		db_run(db, &ignored, "ROLLBACK", "");
+}
+
+bool db_in_transaction(struct db *db)
+{
+	return !sqlite3_get_autocommit(db->handle);
+}
+
+int db_backup(struct db *db, const char *path, struct err *err)
+{
+	sqlite3 *to = NULL;
+	cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_set(err, ERR_IO, "create backup %s: %m", path);
+	int rc = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE, NULL);
+	sqlite3_backup *backup = rc == SQLITE_OK ? sqlite3_backup_init(to, "main", db->handle, "main") : NULL;
+	while (backup && ((rc = sqlite3_backup_step(backup, 1000)) == SQLITE_OK || rc == SQLITE_BUSY ||
+	                  rc == SQLITE_LOCKED))
+		if (rc != SQLITE_OK)
+			sqlite3_sleep(5);
+	if (backup)
+		sqlite3_backup_finish(backup);
+	int result =
+	        rc == SQLITE_DONE ? 0 : err_set(err, ERR_DB, "backup to %s: %s", path, sqlite3_errmsg(to));
+	sqlite3_close(to);
+	if (result)
+		unlink(path);
+	return result;
+}
