@@ -1,0 +1,437 @@
+#include "core/config.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/text.h"
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define CONFIG_MAX 256
+#define CONFIG_FILE_BYTES (256u << 10)
+
+struct value {
+	const struct setting *setting;
+	char *text; /* NULL: unset */
+	bool given; /* by the user, not a default */
+};
+
+struct config {
+	struct value values[CONFIG_MAX];
+	size_t n;
+	char *file;
+};
+
+/* Bad settings, one line each. */
+struct report {
+	struct str lines;
+	unsigned count;
+};
+
+static struct value *find(const struct config *cfg, const char *key)
+{
+	for (size_t i = 0; i < cfg->n; i++)
+		if (!strcmp(cfg->values[i].setting->key, key))
+			return (struct value *)&cfg->values[i];
+	return NULL;
+}
+
+static const struct value *need(const struct config *cfg, const char *key)
+{
+	const struct value *v = find(cfg, key);
+	if (!v) {
+		fprintf(stderr, "codefoundry: setting %s stands in no table\n", key);
+		abort();
+	}
+	return v;
+}
+
+static bool is_placeholder(const char *text)
+{
+	size_t n = strlen(text);
+	return (n > 10 && !strncasecmp(text, "your_", 5) && !strcasecmp(text + n - 5, "_here")) ||
+	       !strcasecmp(text, "changeme") || !strcasecmp(text, "change_me") ||
+	       (n > 2 && text[0] == '<' && text[n - 1] == '>');
+}
+
+/* -- checking -- */
+
+static int parse_int(const char *text, int64_t *value)
+{
+	char *end;
+	errno = 0;
+	long long v = strtoll(text, &end, 10);
+	if (end == text || *end || errno)
+		return -1;
+	*value = v;
+	return 0;
+}
+
+static int parse_bool(const char *text, bool *value)
+{
+	static const char *const words[] = {"false", "true", "off", "on", "no", "yes", "0", "1"};
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		if (!strcasecmp(text, words[i])) {
+			*value = i % 2;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+static bool in_list(const char *list, const char *word, size_t n)
+{
+	for (const char *p = list; p; p = strchr(p, '|')) {
+		p += *p == '|';
+		size_t len = strcspn(p, "|");
+		if (len == n && !strncmp(p, word, n))
+			return true;
+	}
+	return false;
+}
+
+static bool is_url(const char *allowed, const char *text)
+{
+	const char *sep = strstr(text, "://");
+	if (!sep || !in_list(allowed, text, (size_t)(sep - text)) || !sep[3] || strchr("/:?#", sep[3]))
+		return false;
+	for (const char *p = text; *p; p++)
+		if (isspace((unsigned char)*p) || iscntrl((unsigned char)*p))
+			return false;
+	return true;
+}
+
+/* Step through a comma list of ids. Returns 1 with ${*id}, 0 at the end, -1 when malformed. */
+static int next_id(const char **p, int64_t *id)
+{
+	*p += strspn(*p, " ");
+	if (!**p)
+		return 0;
+	char *end;
+	errno = 0;
+	long long v = strtoll(*p, &end, 10);
+	if (!isdigit((unsigned char)**p) || errno || v <= 0)
+		return -1;
+	end += strspn(end, " ");
+	if (*end == ',' && end[1 + strspn(end + 1, " ")])
+		end++;
+	else if (*end)
+		return -1;
+	*p = end;
+	*id = v;
+	return 1;
+}
+
+static bool is_ids(const char *text)
+{
+	if (!strcmp(text, "*"))
+		return true;
+	int64_t id;
+	int rc;
+	while ((rc = next_id(&text, &id)) == 1)
+		;
+	return rc == 0;
+}
+
+static int parse_range(const struct setting *s, const char *text, int64_t *low, int64_t *high)
+{
+	char *end;
+	*low = strtoll(text, &end, 10);
+	if (end == text || *end != '-' || parse_int(end + 1, high))
+		return -1;
+	return *low > *high || *low < s->min || *high > s->max ? -1 : 0;
+}
+
+static bool acceptable(const struct setting *s, const char *text)
+{
+	int64_t i, j;
+	bool b;
+	switch (s->type) {
+	case SETTING_TEXT:
+		return true;
+	case SETTING_INT:
+		return parse_int(text, &i) == 0 && i >= s->min && i <= s->max;
+	case SETTING_BOOL:
+		return parse_bool(text, &b) == 0;
+	case SETTING_CHOICE:
+		return in_list(s->allowed, text, strlen(text));
+	case SETTING_IDS:
+		return is_ids(text);
+	case SETTING_URL:
+		return is_url(s->allowed, text);
+	case SETTING_RANGE:
+		return parse_range(s, text, &i, &j) == 0;
+	}
+	return false;
+}
+
+static void describe(const struct setting *s, struct str *out)
+{
+	switch (s->type) {
+	case SETTING_TEXT:
+		str_add(out, "text");
+		break;
+	case SETTING_INT:
+		str_addf(out, "a whole number from %lld to %lld", (long long)s->min, (long long)s->max);
+		break;
+	case SETTING_BOOL:
+		str_add(out, "true or false");
+		break;
+	case SETTING_CHOICE:
+		for (const char *p = s->allowed; *p; p++)
+			str_add(out, *p == '|' ? ", " : (char[2]){*p, '\0'});
+		break;
+	case SETTING_IDS:
+		str_add(out, "comma-separated Telegram user ids such as 12345,67890, or * for everybody");
+		break;
+	case SETTING_URL:
+		str_add(out, "a URL such as ");
+		str_addn(out, s->allowed, strcspn(s->allowed, "|"));
+		str_add(out, "://127.0.0.1:8081");
+		break;
+	case SETTING_RANGE:
+		str_addf(out, "LOW-HIGH, both from %lld to %lld", (long long)s->min, (long long)s->max);
+		break;
+	}
+}
+
+static void assign(struct value *v, const char *text, const char *where, struct report *report)
+{
+	if (!text[0] || is_placeholder(text)) {
+		free(v->text);
+		v->text = v->setting->def && !text[0] ? mem_strdup(v->setting->def) : NULL;
+		v->given = false;
+		return;
+	}
+	if (!acceptable(v->setting, text)) {
+		str_addf(&report->lines, "%s%s=%s (%s): must be ", report->count++ ? "\n" : "",
+		         v->setting->key, v->setting->secret ? "***" : text, where);
+		describe(v->setting, &report->lines);
+		return;
+	}
+	free(v->text);
+	v->text = mem_strdup(text);
+	v->given = true;
+	if (v->setting->secret)
+		log_secret(text);
+}
+
+/* -- the dotenv file -- */
+
+/* Read one value after '=': quotes, escapes in double quotes, comments after white space. Returns NULL when a quote is open. */
+static char *parse_value(const char *p, const char *end)
+{
+	struct str out = STR_INIT;
+	while (p < end && (*p == ' ' || *p == '\t'))
+		p++;
+	char quote = p < end && (*p == '"' || *p == '\'') ? *p++ : '\0';
+	for (; p < end; p++) {
+		if (quote && *p == quote)
+			return str_take(&out);
+		if (quote == '"' && *p == '\\' && p + 1 < end) {
+			p++;
+			str_addc(&out, *p == 'n' ? '\n' : *p);
+		} else if (!quote && *p == '#' && (out.len == 0 || isspace((unsigned char)p[-1]))) {
+			break;
+		} else {
+			str_addc(&out, *p);
+		}
+	}
+	if (quote) {
+		str_free(&out);
+		return NULL;
+	}
+	while (out.len && isspace((unsigned char)out.p[out.len - 1]))
+		str_cut(&out, out.len - 1);
+	return str_take(&out);
+}
+
+static void warn_unknown(const struct config *cfg, const char *key, const char *where)
+{
+	const char *known[CONFIG_MAX + 1] = {0};
+	for (size_t i = 0; i < cfg->n; i++)
+		known[i] = cfg->values[i].setting->key;
+	const char *near = text_nearest(key, known);
+	log_warn("%s: unknown setting %s%s%s", where, key, near ? ", did you mean " : "", near ? near : "");
+}
+
+static void read_line(struct config *cfg, const char *p, const char *end, const char *where,
+                      struct report *report)
+{
+	while (p < end && isspace((unsigned char)*p))
+		p++;
+	if (p == end || *p == '#')
+		return;
+	if (end - p > 7 && !strncmp(p, "export ", 7))
+		p += 7;
+	const char *eq = memchr(p, '=', (size_t)(end - p));
+	size_t n = eq ? (size_t)(eq - p) : 0;
+	while (n && p[n - 1] == ' ')
+		n--;
+	size_t valid = 0;
+	while (valid < n && (isalnum((unsigned char)p[valid]) || p[valid] == '_'))
+		valid++;
+	cleanup_free char *value = eq ? parse_value(eq + 1, end) : NULL;
+	if (!n || valid != n || !value) {
+		str_addf(&report->lines, "%s%s: not a line of the form KEY=value%s",
+		         report->count++ ? "\n" : "", where, eq && !value ? " (a quote is not closed)" : "");
+		return;
+	}
+	cleanup_free char *key = mem_strndup(p, n);
+	struct value *v = find(cfg, key);
+	if (v)
+		assign(v, value, where, report);
+	else
+		warn_unknown(cfg, key, where);
+}
+
+static int read_file(struct config *cfg, const char *path, bool required, struct report *report,
+                     struct err *err)
+{
+	cleanup_free char *text = NULL;
+	size_t len;
+	if (file_read(path, CONFIG_FILE_BYTES, &text, &len, err)) {
+		if (err->code == ERR_NOT_FOUND && !required) {
+			err_clear(err);
+			return 0;
+		}
+		err->code = ERR_CONFIG;
+		return err_wrap(err, "settings file");
+	}
+	if (strlen(text) != len)
+		return err_set(err, ERR_CONFIG, "settings file %s holds NUL bytes: it is not a text file",
+		               path);
+	cfg->file = realpath(path, NULL);
+	unsigned number = 1;
+	for (const char *p = text; *p; number++) {
+		const char *end = p + strcspn(p, "\n");
+		char where[64];
+		const char *base = strrchr(path, '/');
+		snprintf(where, sizeof(where), "%.40s:%u", base ? base + 1 : path, number);
+		read_line(cfg, p, end, where, report);
+		p = end + (*end == '\n');
+	}
+	return 0;
+}
+
+int config_load(struct config **out, const struct setting *const *tables, const char *env_file,
+                bool file_required, struct err *err)
+{
+	struct config *cfg = mem_alloc(sizeof(*cfg));
+	struct report report = {.lines = STR_INIT_MAX(sizeof(err->msg) * 4)};
+	for (; *tables; tables++) {
+		for (const struct setting *s = *tables; s->key && cfg->n < CONFIG_MAX; s++) {
+			cfg->values[cfg->n].text = s->def ? mem_strdup(s->def) : NULL;
+			cfg->values[cfg->n++].setting = s;
+		}
+	}
+	if (env_file && read_file(cfg, env_file, file_required, &report, err))
+		goto fail;
+	for (size_t i = 0; i < cfg->n; i++) {
+		const char *text = getenv(cfg->values[i].setting->key);
+		if (text)
+			assign(&cfg->values[i], text, "environment", &report);
+	}
+	if (report.count) {
+		err_set(err, ERR_CONFIG, "%s", str_text(&report.lines));
+		goto fail;
+	}
+	str_free(&report.lines);
+	*out = cfg;
+	return 0;
+fail:
+	str_free(&report.lines);
+	config_free(cfg);
+	return -1;
+}
+
+void config_free(struct config *cfg)
+{
+	if (!cfg)
+		return;
+	for (size_t i = 0; i < cfg->n; i++)
+		free(cfg->values[i].text);
+	free(cfg->file);
+	free(cfg);
+}
+
+const char *config_text(const struct config *cfg, const char *key)
+{
+	const struct value *v = need(cfg, key);
+	return v->text && v->text[0] ? v->text : NULL;
+}
+
+int64_t config_int(const struct config *cfg, const char *key)
+{
+	const char *text = config_text(cfg, key);
+	int64_t value = 0;
+	if (text)
+		parse_int(text, &value);
+	return value;
+}
+
+bool config_bool(const struct config *cfg, const char *key)
+{
+	const char *text = config_text(cfg, key);
+	bool value = false;
+	if (text)
+		parse_bool(text, &value);
+	return value;
+}
+
+bool config_is_set(const struct config *cfg, const char *key)
+{
+	return need(cfg, key)->given;
+}
+
+void config_range(const struct config *cfg, const char *key, int64_t *low, int64_t *high)
+{
+	const struct value *v = need(cfg, key);
+	if (!v->text || parse_range(v->setting, v->text, low, high))
+		*low = *high = 0;
+}
+
+bool config_has_id(const struct config *cfg, const char *key, int64_t id, bool *any)
+{
+	const char *p = config_text(cfg, key);
+	bool all = p && !strcmp(p, "*");
+	if (any)
+		*any = all;
+	int64_t each;
+	while (p && !all && next_id(&p, &each) == 1)
+		if (each == id)
+			return true;
+	return all;
+}
+
+int config_set(struct config *cfg, const char *key, const char *value, struct err *err)
+{
+	struct report report = {.lines = STR_INIT};
+	assign(find(cfg, need(cfg, key)->setting->key), value, "set", &report);
+	int rc = report.count ? err_set(err, ERR_CONFIG, "%s", str_text(&report.lines)) : 0;
+	str_free(&report.lines);
+	return rc;
+}
+
+const char *config_file(const struct config *cfg)
+{
+	return cfg->file;
+}
+
+void config_example(const struct setting *const *tables, struct str *out)
+{
+	const char *group = NULL;
+	for (; *tables; tables++) {
+		for (const struct setting *s = *tables; s->key; s++) {
+			if (s->group && (!group || strcmp(group, s->group)))
+				str_addf(out, "%s# --- %s ---\n", out->len ? "\n" : "", group = s->group);
+			str_addf(out, "# %s; ", s->help);
+			describe(s, out);
+			str_addf(out, "\n#%s=%s\n", s->key, s->def ? s->def : "");
+		}
+	}
+}
