@@ -34,9 +34,12 @@ void loop_timer_clear(struct loop_timer *t);
 bool loop_timer_active(const struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t); /* NULL is fine; also from within its own callback */
 
-/* Call ${fn} whenever ${fd} is readable. The descriptor stays the caller's. */
+/* Call ${fn} whenever ${fd} is readable. The descriptor stays the caller's, becomes non-blocking and must outlive
+ * the watch. Returns NULL for a descriptor that cannot be polled (a regular file, a closed one) or has a watch. */
 struct loop_watch;
 struct loop_watch *loop_watch_new(struct loop *loop, int fd, loop_fn *fn, void *arg);
-void loop_watch_free(struct loop_watch *w);
+/** The same for the other end of a socket closing or being lost, whatever data is still unread; fires until freed. */
+struct loop_watch *loop_watch_hangup(struct loop *loop, int fd, loop_fn *fn, void *arg);
+void loop_watch_free(struct loop_watch *w); /* NULL is fine; also from within its own callback */
 
 #endif

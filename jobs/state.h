@@ -25,10 +25,6 @@ char *state_dir(const struct config *cfg);
 int state_open(struct state **state, const struct config *cfg, struct err *err);
 void state_close(struct state *state);
 
-/* On owned locals: `cleanup_state struct state *st = NULL;` */
-#define cleanup_state __attribute__((cleanup(state_cleanup)))
-void state_cleanup(struct state **state);
-
 /** Path below the state directory: state_path(st, "sessions/%s", name). The caller frees it. */
 char *state_path(const struct state *state, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

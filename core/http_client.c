@@ -1,0 +1,329 @@
+/* curl's multi-socket interface on libuv. Odd rule: curl must not be re-entered from its own callbacks, so what the user
+ * does inside on_data (start, cancel, close) is put off until curl has returned. */
+#include "core/http_client.h"
+
+#include "core/http_transfer.h"
+#include "core/mem.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SPARE_HANDLES 16
+#define KEPT_CONNECTIONS 64L
+
+enum call_state {
+	CALL_QUEUED, /* waits for the kick: curl was busy, or it is to fail */
+	CALL_RUNNING,
+	CALL_DEAD, /* cancelled inside curl, or its done callback runs */
+};
+
+struct http_call {
+	struct http_call *next, **prev; /* of the client's list for its state */
+	struct http_client *client;
+	struct http_transfer transfer;
+	http_done *done;
+	void *arg;
+	enum call_state state;
+	struct err *refused; /* why it never started */
+};
+
+struct http_client {
+	struct loop *loop;
+	CURLM *multi;
+	struct loop_timer *timer, *kick;
+	struct http_call *lists[CALL_DEAD + 1];
+	CURL *spare[SPARE_HANDLES];
+	size_t n_spare;
+	unsigned in_curl; /* curl is on the stack */
+	unsigned busy;    /* one of our loops over calls is on the stack */
+	bool closed;
+};
+
+static void settle(struct http_client *c);
+static void destroy(struct http_client *c);
+
+static void move(struct http_call *call, enum call_state state)
+{
+	struct http_call **head = &call->client->lists[state];
+
+	if (call->prev)
+		*call->prev = call->next;
+	if (call->prev && call->next)
+		call->next->prev = call->prev;
+	call->state = state;
+	call->next = *head;
+	call->prev = head;
+	if (*head)
+		(*head)->prev = &call->next;
+	*head = call;
+}
+
+static void release(struct http_call *call)
+{
+	struct http_client *c = call->client;
+	CURL *easy = NULL;
+
+	*call->prev = call->next;
+	if (call->next)
+		call->next->prev = call->prev;
+	if (call->transfer.easy)
+		curl_multi_remove_handle(c->multi, call->transfer.easy);
+	easy = http_transfer_free(&call->transfer);
+	if (easy && c->n_spare < SPARE_HANDLES)
+		c->spare[c->n_spare++] = easy;
+	else
+		curl_easy_cleanup(easy);
+	free(call->refused);
+	free(call);
+}
+
+/* ---- curl on libuv ---- */
+
+static void action(struct http_client *c, curl_socket_t fd, int flags)
+{
+	int running;
+
+	c->in_curl++;
+	curl_multi_socket_action(c->multi, fd, flags, &running);
+	c->in_curl--;
+	settle(c);
+}
+
+static void socket_ready(uv_poll_t *poll, int status, int events)
+{
+	int flags =
+	        (events & UV_READABLE ? CURL_CSELECT_IN : 0) | (events & UV_WRITABLE ? CURL_CSELECT_OUT : 0);
+	uv_os_fd_t fd = -1;
+
+	uv_fileno((uv_handle_t *)poll, &fd);
+	if (status < 0) {
+		uv_poll_stop(poll);
+		flags = CURL_CSELECT_ERR;
+	}
+	action(poll->data, fd, flags);
+}
+
+static void free_poll(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
+{
+	struct http_client *c = arg;
+	uv_poll_t *poll = known;
+	int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+
+	(void)easy;
+	if (what == CURL_POLL_REMOVE) {
+		curl_multi_assign(c->multi, fd, NULL);
+		if (poll)
+			uv_close((uv_handle_t *)poll, free_poll);
+		return 0;
+	}
+	if (!poll) {
+		poll = mem_alloc(sizeof(*poll));
+		if (uv_poll_init_socket(loop_uv(c->loop), poll, fd)) {
+			free(poll);
+			return -1;
+		}
+		poll->data = c;
+		curl_multi_assign(c->multi, fd, poll);
+	}
+	uv_poll_start(poll, events, socket_ready);
+	return 0;
+}
+
+static int set_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+	struct http_client *c = arg;
+
+	(void)multi;
+	if (timeout_ms < 0)
+		loop_timer_clear(c->timer);
+	else
+		loop_timer_set(c->timer, timeout_ms, 0);
+	return 0;
+}
+
+static void timer_fired(void *arg)
+{
+	action(arg, CURL_SOCKET_TIMEOUT, 0);
+}
+
+/* ---- calls ---- */
+
+static void add_to_curl(struct http_call *call)
+{
+	struct http_client *c = call->client;
+	CURLMcode rc = curl_multi_add_handle(c->multi, call->transfer.easy);
+
+	if (rc == CURLM_OK) {
+		move(call, CALL_RUNNING);
+		return;
+	}
+	call->refused = mem_alloc(sizeof(*call->refused));
+	err_set(call->refused, ERR_FAILED, "%s: %s", call->transfer.origin, curl_multi_strerror(rc));
+	loop_timer_set(c->kick, 0, 0);
+}
+
+static void finish(struct http_call *call, CURLcode code)
+{
+	struct http_response res = {.retry_after_s = -1};
+	struct err err = {0};
+	bool failed = call->refused || http_transfer_result(&call->transfer, code, &res, &err);
+
+	move(call, CALL_DEAD);
+	call->done(call->arg, failed ? NULL : &res, !failed ? NULL : call->refused ? call->refused : &err);
+	release(call);
+}
+
+/* After curl returned: bury what was cancelled meanwhile, tell of what is complete. A done callback may do anything. */
+static void settle(struct http_client *c)
+{
+	struct http_call *call;
+	CURLMsg *msg;
+	int left;
+
+	if (c->busy || c->in_curl)
+		return;
+	while (c->lists[CALL_DEAD])
+		release(c->lists[CALL_DEAD]);
+	c->busy++;
+	while (!c->closed && (msg = curl_multi_info_read(c->multi, &left))) {
+		CURLcode code = msg->data.result;
+
+		if (msg->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, &call);
+		finish(call, code);
+	}
+	c->busy--;
+	if (c->closed)
+		destroy(c);
+}
+
+static void kicked(void *arg)
+{
+	struct http_client *c = arg;
+	struct http_call *call;
+
+	c->busy++;
+	while (!c->closed && (call = c->lists[CALL_QUEUED])) {
+		if (call->refused)
+			finish(call, CURLE_OK);
+		else
+			add_to_curl(call);
+	}
+	c->busy--;
+	settle(c);
+}
+
+struct http_call *http_start(struct http_client *client, const struct http_request *req, http_done *done,
+                             void *arg)
+{
+	struct http_call *call = mem_alloc(sizeof(*call));
+	CURL *easy = client->n_spare ? client->spare[--client->n_spare] : NULL;
+	struct err err;
+
+	call->client = client;
+	call->done = done;
+	call->arg = arg;
+	move(call, CALL_QUEUED);
+	if (http_transfer_init(&call->transfer, easy, req, arg, &err)) {
+		call->refused = mem_alloc(sizeof(*call->refused));
+		*call->refused = err;
+	} else {
+		curl_easy_setopt(call->transfer.easy, CURLOPT_PRIVATE, call);
+	}
+	if (call->refused || client->in_curl)
+		loop_timer_set(client->kick, 0, 0);
+	else
+		add_to_curl(call);
+	return call;
+}
+
+void http_cancel(struct http_call *call)
+{
+	if (!call || call->state == CALL_DEAD)
+		return;
+	call->transfer.abandoned = true;
+	if (call->client->in_curl)
+		move(call, CALL_DEAD);
+	else
+		release(call);
+}
+
+/* ---- the client ---- */
+
+int http_client_open(struct http_client **client, struct loop *loop, struct err *err)
+{
+	struct http_client *c = mem_alloc(sizeof(*c));
+
+	c->multi = curl_multi_init();
+	if (!c->multi) {
+		free(c);
+		return err_set(err, ERR_FAILED, "curl cannot be started");
+	}
+	c->loop = loop;
+	c->timer = loop_timer_new(loop, timer_fired, c);
+	c->kick = loop_timer_new(loop, kicked, c);
+	curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+	curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c);
+	curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, set_timer);
+	curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c);
+	curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS);
+	*client = c;
+	return 0;
+}
+
+static void destroy(struct http_client *c)
+{
+	for (size_t i = 0; i < ARRAY_LEN(c->lists); i++)
+		while (c->lists[i])
+			release(c->lists[i]);
+	while (c->n_spare)
+		curl_easy_cleanup(c->spare[--c->n_spare]);
+	curl_multi_cleanup(c->multi);
+	loop_timer_free(c->timer);
+	loop_timer_free(c->kick);
+	free(c);
+}
+
+void http_client_close(struct http_client *client)
+{
+	if (!client)
+		return;
+	client->closed = true;
+	for (size_t i = 0; i < ARRAY_LEN(client->lists); i++)
+		for (struct http_call *call = client->lists[i]; call; call = call->next)
+			call->transfer.abandoned = true;
+	if (!client->busy && !client->in_curl)
+		destroy(client);
+}
+
+/* ---- blocking ---- */
+
+int http_fetch(const struct http_request *req, struct http_reply *reply, struct err *err)
+{
+	struct http_transfer t = {0};
+	struct http_response res = {.retry_after_s = -1};
+	int rc = http_transfer_init(&t, NULL, req, NULL, err);
+
+	if (!rc)
+		rc = http_transfer_result(&t, curl_easy_perform(t.easy), &res, err);
+	if (!rc) {
+		reply->status = res.status;
+		snprintf(reply->content_type, sizeof(reply->content_type), "%s", res.content_type);
+		reply->len = res.len;
+		reply->body = str_take(&t.body);
+	}
+	curl_easy_cleanup(http_transfer_free(&t));
+	return rc;
+}
+
+void http_reply_free(struct http_reply *reply)
+{
+	free(reply->body);
+	*reply = (struct http_reply){0};
+}
