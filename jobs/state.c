@@ -14,7 +14,8 @@ const struct setting state_settings[] = {
         {.key = "STATE_DIR",
          .type = SETTING_TEXT,
          .group = "State",
-         .help = "Where databases, sessions, logs and backups live (default /var/lib/codefoundry for root, else "
+         .help = "Where databases, sessions, logs and backups live (default /var/lib/codefoundry for root, "
+                 "else "
                  "$XDG_STATE_HOME/codefoundry)"},
         {.key = NULL},
 };
@@ -44,7 +45,8 @@ static const char *const migrations[] = {
          * `spec` is what was asked for (services, compose files, options), frozen. */
         "CREATE TABLE sessions ("
         " uuid TEXT PRIMARY KEY, name TEXT NOT NULL, owner TEXT NOT NULL, engine TEXT NOT NULL,"
-        " state TEXT NOT NULL CHECK (state IN ('creating','starting','running','stopping','stopped','failed')),"
+        " state TEXT NOT NULL CHECK (state IN "
+        "('creating','starting','running','stopping','stopped','failed')),"
         " reason TEXT, error TEXT, spec TEXT NOT NULL DEFAULT '{}', dir TEXT NOT NULL, job INTEGER,"
         " created_at INTEGER NOT NULL, started_at INTEGER, stopped_at INTEGER, expires_at INTEGER NOT NULL,"
         " hard_expires_at INTEGER, idle_ms INTEGER NOT NULL DEFAULT 0, used_at INTEGER,"
@@ -60,37 +62,46 @@ static const char *const migrations[] = {
 
         /* leases: a host port, or a subnet as the integer of its first IPv4 address; given back with the receipt. */
         "CREATE TABLE leases ("
-        " kind TEXT NOT NULL CHECK (kind IN ('port','subnet')), value INTEGER NOT NULL, session TEXT NOT NULL,"
+        " kind TEXT NOT NULL CHECK (kind IN ('port','subnet')), value INTEGER NOT NULL, session TEXT NOT "
+        "NULL,"
         " service TEXT, purpose TEXT NOT NULL, taken_at INTEGER NOT NULL,"
         " PRIMARY KEY (kind, value)) STRICT, WITHOUT ROWID;"
         "CREATE INDEX leases_session ON leases (session);"
 
         /* receipts: what was left after a removal, by engine listing; not ok: retried at next_try_at. */
         "CREATE TABLE receipts ("
-        " id INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, name TEXT NOT NULL, owner TEXT NOT NULL,"
+        " id INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, name TEXT NOT NULL, owner TEXT NOT "
+        "NULL,"
         " engine TEXT NOT NULL, reason TEXT, created_at INTEGER NOT NULL, removed_at INTEGER NOT NULL,"
         " ok INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 1, next_try_at INTEGER,"
         " receipt TEXT NOT NULL) STRICT;"
         "CREATE INDEX receipts_name ON receipts (name, id);"
 
         "CREATE TABLE test_runs ("
-        " id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER, owner TEXT NOT NULL, session TEXT, commit_id TEXT,"
+        " id INTEGER PRIMARY KEY AUTOINCREMENT, job INTEGER, owner TEXT NOT NULL, session TEXT, commit_id "
+        "TEXT,"
         " label TEXT, started_at INTEGER NOT NULL, finished_at INTEGER, duration_ms INTEGER,"
-        " total INTEGER NOT NULL DEFAULT 0, passed INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,"
+        " total INTEGER NOT NULL DEFAULT 0, passed INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL "
+        "DEFAULT 0,"
         " skipped INTEGER NOT NULL DEFAULT 0, flaky INTEGER NOT NULL DEFAULT 0) STRICT;"
         "CREATE TABLE test_results ("
-        " id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES test_runs (id) ON DELETE CASCADE,"
-        " scenario TEXT NOT NULL, status TEXT NOT NULL CHECK (status IN ('passed','failed','skipped','flaky')),"
-        " attempts INTEGER NOT NULL DEFAULT 1, duration_ms INTEGER NOT NULL, message TEXT, detail TEXT) STRICT;"
+        " id INTEGER PRIMARY KEY AUTOINCREMENT, run INTEGER NOT NULL REFERENCES test_runs (id) ON DELETE "
+        "CASCADE,"
+        " scenario TEXT NOT NULL, status TEXT NOT NULL CHECK (status IN "
+        "('passed','failed','skipped','flaky')),"
+        " attempts INTEGER NOT NULL DEFAULT 1, duration_ms INTEGER NOT NULL, message TEXT, detail TEXT) "
+        "STRICT;"
         "CREATE INDEX test_results_scenario ON test_results (scenario, run);"
 
         "CREATE TABLE projects ("
-        " name TEXT PRIMARY KEY, archetype TEXT NOT NULL, framework TEXT, path TEXT NOT NULL, owner TEXT NOT NULL,"
+        " name TEXT PRIMARY KEY, archetype TEXT NOT NULL, framework TEXT, path TEXT NOT NULL, owner TEXT NOT "
+        "NULL,"
         " created_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
 
         /* audit: hash = SHA-256 over prev and the row, so that a changed or missing row shows. */
         "CREATE TABLE audit ("
-        " id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, actor TEXT NOT NULL, source TEXT NOT NULL,"
+        " id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, actor TEXT NOT NULL, source TEXT NOT "
+        "NULL,"
         " action TEXT NOT NULL, target TEXT, outcome TEXT NOT NULL, detail TEXT, prev TEXT NOT NULL,"
         " hash TEXT NOT NULL) STRICT;",
         NULL,
@@ -107,36 +118,44 @@ char *state_dir(const struct config *cfg)
 	else if (getenv("XDG_STATE_HOME"))
 		relative = mem_printf("%s/codefoundry", getenv("XDG_STATE_HOME"));
 	else
-		relative = mem_printf("%s/.local/state/codefoundry", getenv("HOME") ? getenv("HOME") : "/tmp");
+		relative =
+		        mem_printf("%s/.local/state/codefoundry", getenv("HOME") ? getenv("HOME") : "/tmp");
 	if (relative[0] == '/')
 		return TAKE(relative);
 	char cwd[PATH_MAX];
 	return mem_printf("%s/%s", getcwd(cwd, sizeof(cwd)) ? cwd : "", relative);
 }
 
-/* Read STATE_DIR/install, or make it; two processes that start at once agree through the lock. */
-static int read_install(struct state *st, struct err *err)
+static int read_install(struct state *st, const char *path, struct err *err)
 {
-	cleanup_free char *path = state_path(st, "install"), *lock_path = state_path(st, "install.lock"), *text = NULL;
-	if (file_read(path, 256, &text, NULL, err) == 0) {
-		text[strcspn(text, "\n")] = '\0';
-		if (!id_is_uuid(text))
-			return err_set(err, ERR_STATE, "%s does not hold a UUID: restore it from a backup, or remove it "
-			               "if no sessions are alive", path);
-		memcpy(st->install, text, sizeof(st->install));
-		return 0;
-	}
-	if (err->code != ERR_NOT_FOUND)
+	cleanup_free char *text = NULL;
+	if (file_read(path, 256, &text, NULL, err))
 		return -1;
-	cleanup_close int lock = -1;
-	int taken = lock_take(lock_path, &lock, err);
-	if (taken < 0)
+	text[strcspn(text, "\n")] = '\0';
+	if (!id_is_uuid(text))
+		return err_set(err, ERR_STATE,
+		               "%s does not hold a UUID: restore it from a backup, or remove it if no "
+		               "sessions are alive",
+		               path);
+	memcpy(st->install, text, sizeof(st->install));
+	return 0;
+}
+
+/* Read STATE_DIR/install, made on first use: written aside and linked, so that of two processes that start at once one
+ * wins and both read the winner's. */
+static int take_install(struct state *st, struct err *err)
+{
+	char uuid[ID_UUID_LEN + 1];
+	cleanup_free char *path = state_path(st, "install");
+	if (path_exists(path))
+		return read_install(st, path, err);
+	id_uuid(uuid);
+	cleanup_free char *line = mem_printf("%s\n", uuid), *mine = state_path(st, "install.%s", uuid);
+	if (file_write(mine, line, strlen(line), 0600, err))
 		return -1;
-	if (taken > 0 || path_exists(path))
-		return usleep(10000), read_install(st, err);
-	id_uuid(st->install);
-	cleanup_free char *line = mem_printf("%s\n", st->install);
-	return file_write(path, line, strlen(line), 0600, err);
+	int linked = link(mine, path) == 0 || errno == EEXIST ? 0 : err_sys(err, errno, "make %s", path);
+	unlink(mine);
+	return linked ? -1 : read_install(st, path, err);
 }
 
 int state_open(struct state **out, const struct config *cfg, struct err *err)
@@ -151,7 +170,7 @@ int state_open(struct state **out, const struct config *cfg, struct err *err)
 		err_wrap(err, "state directory %s (set STATE_DIR to a directory you may write)", st->dir);
 		goto fail;
 	}
-	if (read_install(st, err) || db_open(&st->db, db_path, migrations, DB_NORMAL, err))
+	if (take_install(st, err) || db_open(&st->db, db_path, migrations, DB_NORMAL, err))
 		goto fail;
 	*out = st;
 	return 0;
