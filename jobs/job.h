@@ -47,6 +47,9 @@ void job_result(struct job *job, cJSON *result);
 
 /** 0 while the job should go on; -1 with ERR_CANCELLED or ERR_TIMEOUT. Cheap (a flag and a clock). */
 int job_check(struct job *job, struct err *err);
+/** From here on job_check and job_poll ignore cancel and timeout: for a run that saw its end coming and undoes. kind->undo
+ * always runs like this. */
+void job_shield(struct job *job);
 /** poll(2) that also ends on cancel and timeout: returns poll's result (0 after ${timeout_ms}), or -1 with ${err}. */
 int job_poll(struct job *job, struct pollfd *fds, nfds_t n, int64_t timeout_ms, struct err *err);
 
@@ -69,7 +72,9 @@ int jobs_cancel(struct state *st, int64_t id, const char *by, struct err *err);
 struct job_row {
 	int64_t id;
 	char *kind, *owner, *session, *error; /* session, error may be NULL */
-	cJSON *args, *result;                 /* result NULL until done */
+	char *stage, *message;                /* of the newest progress, NULL before the first */
+	int percent;
+	cJSON *args, *result; /* result NULL until done */
 	enum job_state state;
 	enum err_code error_code;
 	int attempt;
@@ -87,7 +92,7 @@ cJSON *jobs_list(struct state *st, const char *owner, int state, int limit, stru
 struct job_event {
 	int64_t id; /* grows over all jobs */
 	int64_t job;
-	int64_t at; /* ms */
+	int64_t at;        /* ms */
 	const char *type;  /* "progress", "log", "state" */
 	const char *stage; /* progress: stage; state: the state's name */
 	int percent;       /* progress only, else -1 */
@@ -110,7 +115,8 @@ int jobs_exec(struct state *st, const struct job_kind *const *kinds, int64_t id,
  * be NULL pointer), or -1 with the job's error.
  */
 int jobs_run(struct state *st, const struct job_kind *const *kinds, const struct job_request *req,
-             void (*fn)(void *arg, const struct job_event *event), void *arg, cJSON **result, struct err *err);
+             void (*fn)(void *arg, const struct job_event *event), void *arg, cJSON **result,
+             struct err *err);
 
 /**
  * Settle the jobs whose process died: requeue, or undo and fail when attempts are used up. Called by the worker at

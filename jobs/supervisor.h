@@ -17,20 +17,20 @@ struct supervisor_service {
 };
 
 struct supervisor_options {
-	const char *dir;          /* holds control.sock (0600) and log/<service>.log */
-	bool echo;                /* also write prefixed lines to our stderr (`up` in the foreground) */
-	bool clear_env;           /* services start from a minimal environment */
-	const char *const *env;   /* for all services */
-	int64_t log_max_bytes;    /* a service's log is rotated once (.1) past it; 0: 8 MiB */
-	int64_t stop_ms;          /* TERM to KILL; 0: 5 s */
+	const char *dir;        /* holds control.sock (0600) and log/<service>.log */
+	bool echo;              /* also write prefixed lines to our stderr (`up` in the foreground) */
+	bool clear_env;         /* services start from a minimal environment */
+	const char *const *env; /* for all services */
+	int64_t log_max_bytes;  /* a service's log is rotated once (.1) past it; 0: 8 MiB */
+	int64_t stop_ms;        /* TERM to KILL; 0: 5 s */
 };
 
 /**
  * Start the ${n} services, in order but without waiting between them, and run until a `shutdown` request, SIGTERM or
  * SIGINT; then stop them in reverse order, kill whatever else descends from us, and return 0. All is borrowed.
  */
-int supervisor_run(const struct supervisor_service *services, size_t n, const struct supervisor_options *options,
-                   struct err *err);
+int supervisor_run(const struct supervisor_service *services, size_t n,
+                   const struct supervisor_options *options, struct err *err);
 
 /*
  * Control: one JSON object per line on ${dir}/control.sock, answered by one line {"ok":true,…} or {"ok":false,"error":…}.
@@ -45,7 +45,8 @@ int supervisor_run(const struct supervisor_service *services, size_t n, const st
 
 /** Send ${request} to the supervisor of ${dir} and wait for its answer. Returns 0 and transfers ${*reply} (may be
  * NULL pointer) when it said ok; -1: ERR_NOT_FOUND no supervisor there, ERR_TIMEOUT, or its error. Blocks. */
-int supervisor_call(const char *dir, const cJSON *request, int64_t timeout_ms, cJSON **reply, struct err *err);
+int supervisor_call(const char *dir, const cJSON *request, int64_t timeout_ms, cJSON **reply,
+                    struct err *err);
 
 /** Connect for use in a job_poll loop: ${request} is sent, the reply line comes on the returned descriptor. -1 with ${err}. */
 int supervisor_connect(const char *dir, const cJSON *request, struct err *err);
