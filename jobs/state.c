@@ -188,6 +188,11 @@ void state_close(struct state *st)
 	free(st);
 }
 
+void state_cleanup(struct state **st)
+{
+	state_close(*st);
+}
+
 char *state_path(const struct state *st, const char *fmt, ...)
 {
 	va_list ap;

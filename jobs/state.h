@@ -9,10 +9,10 @@
 #include "core/id.h"
 
 struct state {
-	const struct config *cfg;    /* borrowed */
-	char *dir;                   /* absolute, 0700 */
+	const struct config *cfg;      /* borrowed */
+	char *dir;                     /* absolute, 0700 */
 	char install[ID_UUID_LEN + 1]; /* this installation's UUID, kept in STATE_DIR/install */
-	struct db *db;               /* codefoundry.db */
+	struct db *db;                 /* codefoundry.db */
 };
 
 extern const struct setting state_settings[];
@@ -24,6 +24,10 @@ char *state_dir(const struct config *cfg);
 /** Make what is missing and open. Errors name the directory and what to do. ${cfg} is borrowed for the state's life. */
 int state_open(struct state **state, const struct config *cfg, struct err *err);
 void state_close(struct state *state);
+
+/* On owned locals: `cleanup_state struct state *st = NULL;` */
+#define cleanup_state __attribute__((cleanup(state_cleanup)))
+void state_cleanup(struct state **state);
 
 /** Path below the state directory: state_path(st, "sessions/%s", name). The caller frees it. */
 char *state_path(const struct state *state, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,137 @@
+#include "core/file.h"
+#include "core/mem.h"
+#include "jobs/state.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const struct setting *const tables[] = {state_settings, NULL};
+static char dir[64];
+static struct config *cfg;
+
+static int setup(void **unused)
+{
+	(void)unused;
+	struct err err;
+	memcpy(dir, "/tmp/state_test.XXXXXX", sizeof("/tmp/state_test.XXXXXX"));
+	assert_non_null(mkdtemp(dir));
+	cleanup_free char *sub = mem_printf("%s/a/b", dir);
+	assert_int_equal(config_load(&cfg, tables, NULL, false, &err), 0);
+	assert_int_equal(config_set(cfg, "STATE_DIR", sub, &err), 0);
+	return 0;
+}
+
+static int teardown(void **unused)
+{
+	(void)unused;
+	struct err err;
+	config_free(cfg);
+	return tree_remove(dir, &err);
+}
+
+static void first_open_makes_a_private_directory_and_an_id(void **unused)
+{
+	(void)unused;
+	struct err err = {0};
+	cleanup_state struct state *st = NULL, *again = NULL;
+	struct stat s;
+	assert_int_equal(state_open(&st, cfg, &err), 0);
+	assert_int_equal(stat(st->dir, &s), 0);
+	assert_int_equal(s.st_mode & 0777, 0700);
+	cleanup_free char *db = state_path(st, "codefoundry.db");
+	assert_int_equal(stat(db, &s), 0);
+	assert_int_equal(s.st_mode & 0777, 0600);
+	assert_true(id_is_uuid(st->install));
+	assert_int_equal(state_open(&again, cfg, &err), 0);
+	assert_string_equal(st->install, again->install);
+}
+
+static void eight_processes_that_open_at_once_agree(void **unused)
+{
+	(void)unused;
+	int result[2];
+	assert_int_equal(pipe(result), 0);
+	for (int i = 0; i < 8; i++) {
+		if (fork() == 0) {
+			struct err err = {0};
+			struct state *st = NULL;
+			bool ok = state_open(&st, cfg, &err) == 0;
+			if (!ok)
+				print_error("%s\n", err.msg);
+			_exit(!ok || write(result[1], st->install, ID_UUID_LEN) != ID_UUID_LEN);
+		}
+	}
+	close(result[1]);
+	for (int i = 0; i < 8; i++) {
+		int status;
+		assert_true(wait(&status) > 0);
+		assert_int_equal(status, 0);
+	}
+	char first[ID_UUID_LEN], other[ID_UUID_LEN];
+	assert_int_equal(read(result[0], first, sizeof(first)), sizeof(first));
+	for (int i = 1; i < 8; i++) {
+		assert_int_equal(read(result[0], other, sizeof(other)), sizeof(other));
+		assert_memory_equal(first, other, sizeof(first));
+	}
+	close(result[0]);
+}
+
+static void a_file_in_place_of_the_directory_is_named(void **unused)
+{
+	(void)unused;
+	struct err err = {0};
+	struct state *st = NULL;
+	cleanup_free char *file = mem_printf("%s/a", dir);
+	assert_int_equal(file_write(file, "", 0, 0600, &err), 0);
+	assert_int_equal(state_open(&st, cfg, &err), -1);
+	assert_non_null(strstr(err.msg, file));
+	assert_non_null(strstr(err.msg, "STATE_DIR"));
+}
+
+static void a_damaged_id_is_refused(void **unused)
+{
+	(void)unused;
+	struct err err = {0};
+	struct state *st = NULL;
+	cleanup_free char *sub = mem_printf("%s/a/b", dir), *file = mem_printf("%s/install", sub);
+	assert_int_equal(dir_make(sub, 0700, &err), 0);
+	assert_int_equal(file_write(file, "nonsense\n", 9, 0600, &err), 0);
+	assert_int_equal(state_open(&st, cfg, &err), -1);
+	assert_int_equal(err.code, ERR_STATE);
+}
+
+static void a_database_of_a_newer_program_is_refused(void **unused)
+{
+	(void)unused;
+	struct err err = {0};
+	struct state *st = NULL;
+	{
+		cleanup_state struct state *first = NULL;
+		assert_int_equal(state_open(&first, cfg, &err), 0);
+		assert_int_equal(db_run(first->db, &err, "PRAGMA user_version = 1000", ""), 0);
+	}
+	assert_int_equal(state_open(&st, cfg, &err), -1);
+	assert_int_equal(err.code, ERR_STATE);
+	assert_non_null(strstr(err.msg, "newer"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test_setup_teardown(first_open_makes_a_private_directory_and_an_id, setup,
+	                                        teardown),
+	        cmocka_unit_test_setup_teardown(eight_processes_that_open_at_once_agree, setup, teardown),
+	        cmocka_unit_test_setup_teardown(a_file_in_place_of_the_directory_is_named, setup, teardown),
+	        cmocka_unit_test_setup_teardown(a_damaged_id_is_refused, setup, teardown),
+	        cmocka_unit_test_setup_teardown(a_database_of_a_newer_program_is_refused, setup, teardown),
+	};
+	return cmocka_run_group_tests_name("state", tests, NULL, NULL);
+}
