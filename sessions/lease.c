@@ -1,0 +1,178 @@
+#include "sessions/lease.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define PURPOSE_NESTED "nested"
+
+int lease_stack_ports(void)
+{
+	int n = 0;
+	for (const struct stack_service *s = stack_services; s->name; s++)
+		for (const struct stack_port *p = s->ports; p->key; p++)
+			n++;
+	return n;
+}
+
+bool lease_port_free(int port)
+{
+	/* SO_REUSEADDR as every server of ours: connections in TIME_WAIT are no obstacle, a listener is. listen(2) sees
+	 * the socket that is bound but did not listen yet. */
+	cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int one = 1;
+	struct sockaddr_in a = {.sin_family = AF_INET,
+	                        .sin_port = htons((uint16_t)port),
+	                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	return fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
+	       bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(fd, 1) == 0;
+}
+
+/* Find the lowest ${count} ports in a row that nobody leased and that can be bound. Returns the first, 0 for none. */
+static int find_block(struct state *st, int low, int high, int count, struct err *err)
+{
+	cleanup_query struct query q = QUERY_INIT;
+	if (db_query(st->db, &q, err,
+	             "SELECT value FROM leases WHERE kind = 'port' AND value BETWEEN ? AND ? ORDER BY value",
+	             "ii", (int64_t)low, (int64_t)high))
+		return -1;
+	int rc = query_next(&q, err), run = 0;
+	int64_t leased = rc > 0 ? query_int(&q, 0) : INT64_MAX;
+	for (int port = low; rc >= 0 && port <= high; port++) {
+		if (port == leased) {
+			rc = query_next(&q, err);
+			leased = rc > 0 ? query_int(&q, 0) : INT64_MAX;
+			run = 0;
+		} else if (leased - (port - run) < count) {
+			run++; /* the gap is too small: no need to probe */
+		} else {
+			run = lease_port_free(port) ? run + 1 : 0;
+			if (run == count)
+				return port - count + 1;
+		}
+	}
+	return rc < 0 ? -1 : 0;
+}
+
+static int insert(struct state *st, const char *uuid, int port, const char *service, const char *purpose,
+                  struct err *err)
+{
+	return db_run(st->db, err,
+	              "INSERT INTO leases (kind, value, session, service, purpose, taken_at)"
+	              " VALUES ('port', ?, ?, ?, ?, ?)",
+	              "ittti", (int64_t)port, uuid, service, purpose, clock_now_ms());
+}
+
+static int insert_block(struct state *st, const char *uuid, const struct lease_block *b, struct err *err)
+{
+	int port = b->port;
+	for (const struct stack_service *s = stack_services; s->name; s++)
+		for (const struct stack_port *p = s->ports; p->key; p++)
+			if (insert(st, uuid, port++, s->name, p->key, err))
+				return -1;
+	for (; port < b->port + b->count; port++)
+		if (insert(st, uuid, port, NULL, PURPOSE_NESTED, err))
+			return -1;
+	return 0;
+}
+
+int lease_take(struct state *st, const char *uuid, struct lease_block *block, struct err *err)
+{
+	int64_t low, high;
+	config_range(st->cfg, "SESSION_PORT_RANGE", &low, &high);
+	if (low <= 0)
+		return err_set(err, ERR_QUOTA,
+		               "no ports are left for sessions here: SESSION_PORT_RANGE is empty (a session "
+		               "inside a "
+		               "session has none of its own; start it from outside)");
+	int stack = lease_stack_ports(), nested = (int)config_int(st->cfg, "SESSION_NESTED_PORTS");
+	struct lease_block b = {.count = stack + nested};
+	b.port = find_block(st, (int)low, (int)high, b.count, err);
+	if (b.port < 0)
+		return -1;
+	if (b.port == 0)
+		return err_set(err, ERR_QUOTA,
+		               "no %d free ports in a row in SESSION_PORT_RANGE %lld-%lld: stop a session, "
+		               "or widen it",
+		               b.count, (long long)low, (long long)high);
+	b.nested_low = b.port + stack;
+	b.nested_high = b.port + b.count - 1;
+	if (insert_block(st, uuid, &b, err))
+		return -1;
+	*block = b;
+	return 0;
+}
+
+cJSON *lease_list(struct state *st, const char *uuid, struct err *err)
+{
+	cleanup_query struct query q = QUERY_INIT;
+	if (db_query(st->db, &q, err,
+	             "SELECT value, service, purpose FROM leases WHERE kind = 'port' AND session = ? ORDER "
+	             "BY value",
+	             "t", uuid))
+		return NULL;
+	cleanup_json cJSON *list = json_array();
+	int rc;
+	while ((rc = query_next(&q, err)) > 0) {
+		cJSON *one = json_object();
+		json_add_int(one, "port", query_int(&q, 0));
+		if (!query_is_null(&q, 1))
+			json_add_text(one, "service", query_text(&q, 1));
+		json_add_text(one, "purpose", query_text(&q, 2));
+		cJSON_AddItemToArray(list, one);
+	}
+	return rc < 0 ? NULL : TAKE(list);
+}
+
+int lease_port_of(const cJSON *leases, const char *key)
+{
+	const cJSON *one;
+	cJSON_ArrayForEach(one, leases)
+	{
+		const char *purpose = json_text(one, "purpose");
+		if (purpose && !strcmp(purpose, key))
+			return (int)json_int(one, "port", 0);
+	}
+	return 0;
+}
+
+static bool listed(const cJSON *names, const char *name)
+{
+	const cJSON *one;
+	cJSON_ArrayForEach(one,
+	                   names) if (cJSON_IsString(one) && !strcmp(one->valuestring, name)) return true;
+	return false;
+}
+
+cJSON *lease_endpoints(const cJSON *leases, const cJSON *services)
+{
+	cJSON *list = json_array();
+	for (const struct stack_service *s = stack_services; s->name; s++) {
+		for (const struct stack_port *p = s->ports; p->key; p++) {
+			int port = lease_port_of(leases, p->key);
+			if (!port || !listed(services, s->name))
+				continue;
+			cleanup_free char *url = mem_printf("%s://127.0.0.1:%d", p->scheme, port);
+			cJSON *one = json_object();
+			json_add_text(one, "service", s->name);
+			json_add_text(one, "name", p->name);
+			json_add_text(one, "url", url);
+			cJSON_AddItemToArray(list, one);
+		}
+	}
+	return list;
+}
+
+int lease_held(struct state *st, const char *uuid, struct err *err)
+{
+	cleanup_json cJSON *leases = lease_list(st, uuid, err);
+	if (!leases)
+		return -1;
+	int held = 0;
+	const cJSON *one;
+	cJSON_ArrayForEach(one, leases) held += !lease_port_free((int)json_int(one, "port", 0));
+	return held;
+}

@@ -1,0 +1,186 @@
+#include "core/id.h"
+#include "core/mem.h"
+#include "sessions/lease.h"
+#include "sessions/test_sessions.h"
+#include <arpa/inet.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PROCESSES 8
+#define EACH 50
+
+static int setup(void **data)
+{
+	struct test_state *t = mem_alloc(sizeof(*t));
+	test_sessions_open(t);
+	test_sessions_set(t, "SESSION_PORT_RANGE", "20000-20063");
+	*data = t;
+	return 0;
+}
+
+static int teardown(void **data)
+{
+	test_state_close(*data);
+	free(*data);
+	return 0;
+}
+
+static int take(struct test_state *t, const char *uuid, struct lease_block *b, struct err *err)
+{
+	if (db_begin(t->st->db, err))
+		return -1;
+	int rc = lease_take(t->st, uuid, b, err);
+	if (rc)
+		db_rollback(t->st->db);
+	return rc ? -1 : db_commit(t->st->db, err);
+}
+
+static int listen_on(int port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+	                        .sin_port = htons((uint16_t)port),
+	                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
+static void blocks_follow_each_other(void **data)
+{
+	struct test_state *t = *data;
+	struct lease_block b[4], none;
+	for (int i = 0; i < 4; i++) {
+		char uuid[16];
+		snprintf(uuid, sizeof(uuid), "s%d", i);
+		assert_ok(take(t, uuid, &b[i], err));
+		assert_int_equal(b[i].port, 20000 + 16 * i);
+		assert_int_equal(b[i].count, 16);
+		assert_int_equal(b[i].nested_low, b[i].port + 4);
+		assert_int_equal(b[i].nested_high, b[i].port + 15);
+	}
+	struct err err = {0};
+	assert_int_equal(take(t, "s4", &none, &err), -1);
+	assert_int_equal(err.code, ERR_QUOTA);
+	/* what is given back is found again, also between others */
+	assert_ok(db_run(t->st->db, err, "DELETE FROM leases WHERE session = 's1'", ""));
+	assert_ok(take(t, "s5", &none, err));
+	assert_int_equal(none.port, 20016);
+}
+
+static void a_gap_too_small_is_skipped(void **data)
+{
+	struct test_state *t = *data;
+	struct lease_block b;
+	assert_ok(db_run(t->st->db, err,
+	                 "INSERT INTO leases (kind, value, session, purpose, taken_at) VALUES ('port', "
+	                 "20015, 'x', 'y', 1)",
+	                 ""));
+	assert_ok(take(t, "s", &b, err));
+	assert_int_equal(b.port, 20016);
+}
+
+static void a_port_in_use_is_skipped(void **data)
+{
+	struct test_state *t = *data;
+	struct lease_block b;
+	int fd = listen_on(20003);
+	assert_false(lease_port_free(20003));
+	assert_ok(take(t, "s", &b, err));
+	assert_int_equal(b.port, 20004);
+	close(fd);
+	assert_true(lease_port_free(20003));
+
+	fd = listen_on(20005);
+	struct err err = {0};
+	assert_int_equal(lease_held(t->st, "s", &err), 1);
+	close(fd);
+	assert_int_equal(lease_held(t->st, "s", &err), 0);
+}
+
+static void no_range_is_a_clear_refusal(void **data)
+{
+	struct test_state *t = *data;
+	struct lease_block b;
+	struct err err = {0};
+	test_sessions_set(t, "SESSION_PORT_RANGE", "0-0");
+	assert_int_equal(take(t, "s", &b, &err), -1);
+	assert_int_equal(err.code, ERR_QUOTA);
+	assert_non_null(strstr(err.msg, "SESSION_PORT_RANGE"));
+}
+
+static void endpoints(void **data)
+{
+	struct test_state *t = *data;
+	struct lease_block b;
+	assert_ok(take(t, "s", &b, err));
+	struct err err = {0};
+	cleanup_json cJSON *leases = lease_list(t->st, "s", &err);
+	assert_int_equal(cJSON_GetArraySize(leases), 16);
+	assert_int_equal(lease_port_of(leases, "TELEGRAM_PORT"), b.port);
+	assert_int_equal(lease_port_of(leases, "BOT_PORT"), b.port + 3);
+	assert_int_equal(lease_port_of(leases, "NO_PORT"), 0);
+	cleanup_json cJSON *services = cJSON_Parse("[\"gateway\",\"test-runner\"]");
+	cleanup_json cJSON *list = lease_endpoints(leases, services);
+	assert_int_equal(cJSON_GetArraySize(list), 2);
+	assert_string_equal(json_text(list->child, "url"), "ws://127.0.0.1:20001");
+	assert_string_equal(json_text(list->child, "service"), "gateway");
+	assert_string_equal(json_text(list->child, "name"), "websocket");
+}
+
+static int take_many(struct test_state *t, int who)
+{
+	struct err err = {0};
+	struct lease_block b;
+	test_sessions_connect(t);
+	test_sessions_set(t, "SESSION_PORT_RANGE", "20000-29999");
+	test_sessions_set(t, "SESSION_NESTED_PORTS", "4");
+	for (int i = 0; i < EACH; i++) {
+		char uuid[32];
+		snprintf(uuid, sizeof(uuid), "%d.%d", who, i);
+		if (take(t, uuid, &b, &err)) {
+			fprintf(stderr, "%s\n", err.msg);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/* The primary key makes a duplicate impossible; this shows that none fails or is lost because of it. */
+static void many_at_once(void **data)
+{
+	struct test_state *t = *data;
+	for (int p = 0; p < PROCESSES; p++)
+		if (fork() == 0)
+			_exit(take_many(t, p));
+	int status;
+	while (wait(&status) > 0)
+		assert_int_equal(status, 0);
+	int64_t rows = 0, ports = 0, sessions = 0, spread = 0;
+	assert_ok(db_get_int(t->st->db, &rows, err, "SELECT count(*) FROM leases", ""));
+	assert_ok(db_get_int(t->st->db, &ports, err, "SELECT count(DISTINCT value) FROM leases", ""));
+	assert_ok(db_get_int(t->st->db, &sessions, err, "SELECT count(DISTINCT session) FROM leases", ""));
+	assert_ok(db_get_int(t->st->db, &spread, err,
+	                     "SELECT count(*) FROM (SELECT session FROM leases GROUP BY session"
+	                     " HAVING max(value) - min(value) <> 7)",
+	                     ""));
+	assert_int_equal(rows, PROCESSES * EACH * 8);
+	assert_int_equal(ports, rows);
+	assert_int_equal(sessions, PROCESSES * EACH);
+	assert_int_equal(spread, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test_setup_teardown(blocks_follow_each_other, setup, teardown),
+	        cmocka_unit_test_setup_teardown(a_gap_too_small_is_skipped, setup, teardown),
+	        cmocka_unit_test_setup_teardown(a_port_in_use_is_skipped, setup, teardown),
+	        cmocka_unit_test_setup_teardown(no_range_is_a_clear_refusal, setup, teardown),
+	        cmocka_unit_test_setup_teardown(endpoints, setup, teardown),
+	        cmocka_unit_test_setup_teardown(many_at_once, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,27 @@
+#include "sessions/name.h"
+#include "core/mem.h"
+#include "sessions/session.h"
+#include <string.h>
+
+int session_name_check(const char *name, struct err *err)
+{
+	size_t n = name ? strlen(name) : 0;
+	size_t ok = n ? strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") : 0;
+	if (n && n <= NAME_MAX_LEN && ok == n && name[0] != '-')
+		return 0;
+	return err_set(err, ERR_INVALID,
+	               "\"%.40s%s\" is no session name: 1 to %d of a-z, 0-9 and -, not beginning with - (for "
+	               "example demo-1)",
+	               name ? name : "", n > 40 ? "…" : "", NAME_MAX_LEN);
+}
+
+int name_generate(struct state *st, int64_t now_ms, int n, char **name, struct err *err)
+{
+	const char *prefix = config_text(st->cfg, "CONTAINER_PREFIX");
+	cleanup_free char *made = mem_printf(n ? "%s-%lld-%d" : "%s-%lld", prefix ? prefix : "test",
+	                                     (long long)(now_ms / 1000), n + 1);
+	if (session_name_check(made, err))
+		return err_wrap(err, "CONTAINER_PREFIX=%s", prefix);
+	*name = TAKE(made);
+	return 0;
+}

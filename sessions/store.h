@@ -1,0 +1,60 @@
+/* Rows of the sessions table. Every change of state goes through store_apply and with it through the lifecycle
+ * table, in one transaction with what else the change brings. */
+#ifndef SESSIONS_STORE_H
+#define SESSIONS_STORE_H
+
+#include "core/id.h"
+#include "core/json.h"
+#include "jobs/state.h"
+#include "sessions/lifecycle.h"
+
+struct session_row {
+	char uuid[ID_UUID_LEN + 1];
+	char *name, *owner, *engine, *dir;
+	char *reason, *error; /* may be NULL */
+	enum session_state state;
+	cJSON *spec; /* {"services":[names]} */
+	int64_t job; /* the last job that worked on it; 0: none */
+	int64_t created_at, started_at, stopped_at, expires_at, hard_expires_at, idle_ms,
+	        used_at; /* ms; 0: unset */
+};
+#define cleanup_row __attribute__((cleanup(store_row_free)))
+void store_row_free(struct session_row *row);
+
+/* Which rows store_rows gives. */
+enum store_filter { STORE_ALIVE, STORE_ALL, STORE_OLD_FAILED };
+
+/** Insert ${row} (state `creating`). Within a transaction of the caller's, who also takes the leases. ERR_EXISTS when a
+ * session of that name is alive. */
+int store_insert(struct state *st, const struct session_row *row, struct err *err);
+
+/** The alive session called ${name}; if there is none, its newest failed one. ERR_NOT_FOUND. Free with store_row_free. */
+int store_by_name(struct state *st, const char *name, struct session_row *row, struct err *err);
+/** The session ${job} works or worked on last. ERR_NOT_FOUND. */
+int store_by_job(struct state *st, int64_t job, struct session_row *row, struct err *err);
+
+/** All rows of ${filter}, oldest first. Transfers ${*rows} (store_rows_free) and ${*n}. STORE_OLD_FAILED: failed
+ * ones made before ${before_ms}. */
+int store_rows(struct state *st, enum store_filter filter, int64_t before_ms, struct session_row **rows,
+               size_t *n, struct err *err);
+void store_rows_free(struct session_row *rows, size_t n);
+
+/** Whether any row has ${uuid}: 1, 0, or -1. */
+int store_has(struct state *st, const char *uuid, struct err *err);
+
+/**
+ * Apply ${event} to ${row}: checks the lifecycle table, changes the row (only if its state is still the one ${row} has:
+ * else ERR_STATE) and brings what the table's actions say. ${reason} and ${error} replace those of the row unless NULL;
+ * ${job} is recorded unless 0. Opens a transaction unless one is open. Rings. ${row} follows.
+ */
+int store_apply(struct state *st, struct session_row *row, enum session_event event, const char *reason,
+                const char *error, int64_t job, struct err *err);
+
+/** Set expires_at and used_at. */
+int store_expire_at(struct state *st, struct session_row *row, int64_t expires_at, int64_t used_at,
+                    struct err *err);
+
+/** Rows of sessions and steps that still name ${uuid} (a failed session's own row is no leftover), and its leases. */
+int store_count(struct state *st, const char *uuid, int64_t *rows, int64_t *leases, struct err *err);
+
+#endif

@@ -1,0 +1,36 @@
+/* For the tests of this floor: a state directory with all settings that sessions read. */
+#ifndef SESSIONS_TEST_SESSIONS_H
+#define SESSIONS_TEST_SESSIONS_H
+
+#include "jobs/test_state.h"
+#include "sessions/session.h"
+
+/* Of the floors above; only what plan.c hands down. */
+static const struct setting test_other_settings[] = {
+        {.key = "LOG_LEVEL", .type = SETTING_TEXT, .def = "info"},
+        {.key = "BOT_LANG", .type = SETTING_TEXT, .def = "en"},
+        {.key = NULL},
+};
+
+static inline void test_sessions_connect(struct test_state *t)
+{
+	static const struct setting *const tables[] = {state_settings, worker_settings, session_settings,
+	                                               test_other_settings, NULL};
+	assert_ok(config_load(&t->cfg, tables, NULL, false, err));
+	assert_ok(state_open(&t->st, t->cfg, err));
+}
+
+static inline void test_sessions_open(struct test_state *t)
+{
+	snprintf(t->dir, sizeof(t->dir), "/tmp/codefoundry-test.XXXXXX");
+	assert_non_null(mkdtemp(t->dir));
+	setenv("STATE_DIR", t->dir, 1);
+	test_sessions_connect(t);
+}
+
+static inline void test_sessions_set(struct test_state *t, const char *key, const char *value)
+{
+	assert_ok(config_set(t->cfg, key, value, err));
+}
+
+#endif
