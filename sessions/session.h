@@ -48,6 +48,12 @@ int session_service(struct state *st, const char *name, const char *service, con
 /** What a test runner needs to reach the session: {dir, state_dir, env: {KEY: value…}, credentials: {…as stack.h}}. */
 cJSON *session_target(struct state *st, const char *name, struct err *err);
 
+/**
+ * Keep the services of session ${name} running until it is shut down: the body of `codefoundry session supervise NAME`,
+ * which session.start runs detached. ERR_BUSY when it has a supervisor already.
+ */
+int session_supervise(struct state *st, const char *name, struct err *err);
+
 /** Mark as used now (moves the idle limit). */
 void session_touch(struct state *st, const char *name);
 

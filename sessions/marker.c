@@ -1,0 +1,138 @@
+#include "sessions/marker.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define ENVIRON_MAX (256u << 10)
+#define KILL_ROUNDS 5
+#define KILL_WAIT_MS 3000
+
+char *marker_make(const char *install, const char *session)
+{
+	const char *outer = getenv(MARKER_KEY);
+	return mem_printf("%s%s%s.%s", outer ? outer : "", outer && *outer ? "/" : "", install, session);
+}
+
+bool marker_inside(void)
+{
+	const char *outer = getenv(MARKER_KEY);
+	return outer && *outer;
+}
+
+bool marker_parse(const char *path, const char *install, char session[ID_UUID_LEN + 1])
+{
+	size_t n = strlen(install);
+	for (const char *p = path; p; p = strchr(p, '/')) {
+		p += *p == '/';
+		if (strncmp(p, install, n) || p[n] != '.')
+			continue;
+		size_t len = strcspn(p + n + 1, "/");
+		char text[ID_UUID_LEN + 1] = "";
+		if (len != ID_UUID_LEN)
+			continue;
+		memcpy(text, p + n + 1, len);
+		if (!id_is_uuid(text))
+			continue;
+		memcpy(session, text, sizeof(text));
+		return true;
+	}
+	return false;
+}
+
+/* The value of our key in /proc/PID/environ, borrowed from ${buf}; NULL when there is none. */
+static const char *environ_marker(pid_t pid, char *buf, size_t size)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t used = 0;
+	ssize_t n;
+	while (fd >= 0 && used + 1 < size && (n = read(fd, buf + used, size - 1 - used)) > 0)
+		used += (size_t)n;
+	buf[used] = '\0';
+	for (const char *p = buf; p < buf + used; p += strlen(p) + 1)
+		if (!strncmp(p, MARKER_KEY "=", sizeof(MARKER_KEY)))
+			return p + sizeof(MARKER_KEY);
+	return NULL;
+}
+
+/* A process of another user may carry any text in its environment. */
+static bool is_ours(int proc, const char *pid)
+{
+	struct stat s;
+	return fstatat(proc, pid, &s, 0) == 0 && s.st_uid == geteuid();
+}
+
+int marker_find(const char *install, const char *session, struct marker_proc **list, struct err *err)
+{
+	DIR *dir = opendir("/proc");
+	if (!dir)
+		return err_sys(err, errno, "list processes: /proc");
+	cleanup_free char *buf = mem_alloc(ENVIRON_MAX);
+	struct marker_proc *found = NULL, one = {0};
+	int n = 0;
+	struct dirent *e;
+	while ((e = readdir(dir))) {
+		pid_t pid = (pid_t)atoi(e->d_name);
+		if (!isdigit((unsigned char)e->d_name[0]) || pid == getpid() ||
+		    !is_ours(dirfd(dir), e->d_name) || proc_identify(pid, &one.id))
+			continue;
+		const char *path = environ_marker(pid, buf, ENVIRON_MAX);
+		/* identified before and after reading: the pid may have changed hands in between */
+		if (!path || !marker_parse(path, install, one.session) ||
+		    (session && strcmp(session, one.session)) || !proc_alive(&one.id))
+			continue;
+		found = mem_resize(found, (size_t)n + 1, sizeof(*found));
+		found[n++] = one;
+	}
+	closedir(dir);
+	*list = found;
+	return n;
+}
+
+/* Wait until all ${n} processes are gone, at most ${timeout_ms}. */
+static void wait_gone(const struct marker_proc *list, int n, int64_t timeout_ms)
+{
+	int64_t deadline = clock_mono_ms() + timeout_ms;
+	for (int i = 0; i < n; i++) {
+		cleanup_close int fd = (int)syscall(SYS_pidfd_open, list[i].id.pid, 0);
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		int64_t left;
+		while (fd >= 0 && proc_alive(&list[i].id) && (left = deadline - clock_mono_ms()) > 0)
+			if (poll(&p, 1, (int)left) < 0 && errno != EINTR)
+				return;
+	}
+}
+
+int marker_kill(const char *install, const char *session, int64_t grace_ms, struct err *err)
+{
+	for (int round = 0; round < KILL_ROUNDS; round++) {
+		cleanup_free struct marker_proc *list = NULL;
+		int n = marker_find(install, session, &list, err);
+		if (n <= 0)
+			return n;
+		/* first politely; whatever appears after that was started by one that is going */
+		int sig = round == 0 && grace_ms > 0 ? SIGTERM : SIGKILL;
+		for (int i = 0; i < n; i++)
+			proc_signal(&list[i].id, sig);
+		wait_gone(list, n, sig == SIGTERM ? grace_ms : KILL_WAIT_MS);
+	}
+	cleanup_free struct marker_proc *left = NULL;
+	int n = marker_find(install, session, &left, err);
+	return n > 0 ? err_set(err, ERR_BUSY,
+	                       "process %d does not end, even when killed: it may hang in the kernel (ps -o "
+	                       "stat,wchan -p %d)",
+	                       (int)left[0].id.pid, (int)left[0].id.pid)
+	             : n;
+}

@@ -1,0 +1,38 @@
+/* Which processes belong to a session of the process engine: their environment names it. The marker is a path of
+ * "<install>.<session>" from the outermost session inwards, so that what a nested session runs is found from outside
+ * too. Odd rule: only what carries our own install UUID is ever touched. */
+#ifndef SESSIONS_MARKER_H
+#define SESSIONS_MARKER_H
+
+#include "core/err.h"
+#include "core/id.h"
+#include "core/proc.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#define MARKER_KEY "CODEFOUNDRY_SESSION_PATH"
+
+struct marker_proc {
+	struct proc_id id;
+	char session[ID_UUID_LEN + 1]; /* the session of ${install} it belongs to */
+};
+
+/** The marker of a session of ours, below the one this process runs in, if any. The caller frees it. */
+char *marker_make(const char *install, const char *session);
+
+/** Whether this process itself runs inside a session. */
+bool marker_inside(void);
+
+/** Find the session of ${install} in marker ${path}; false when it names none. */
+bool marker_parse(const char *path, const char *install, char session[ID_UUID_LEN + 1]);
+
+/**
+ * All processes of this user, this one excepted, whose marker names ${install} and, unless it is NULL, ${session}.
+ * Returns their number and transfers ${*list} (free it), or -1.
+ */
+int marker_find(const char *install, const char *session, struct marker_proc **list, struct err *err);
+
+/** End them: TERM, after ${grace_ms} KILL, until no more appear. Returns 0 when none is left. Blocks. */
+int marker_kill(const char *install, const char *session, int64_t grace_ms, struct err *err);
+
+#endif

@@ -1,0 +1,123 @@
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "sessions/operation.h"
+#include "sessions/receipt.h"
+#include "sessions/step.h"
+#include <string.h>
+
+int operation_find(struct state *st, const char *name, struct session_row *row, struct err *err)
+{
+	if (store_by_name(st, name, row, err) == 0) {
+		if (row->state != SESSION_FAILED)
+			return 0;
+		err_set(err, ERR_NOT_FOUND, "session %s is not alive: its start failed: %.900s", name,
+		        row->error ? row->error : "no reason is known");
+		store_row_free(row);
+		return -1;
+	}
+	if (err->code != ERR_NOT_FOUND)
+		return -1;
+	struct err ignored = {0};
+	cleanup_json cJSON *receipt = receipt_show(st, name, &ignored);
+	char age[32];
+	if (receipt)
+		err_set(err, ERR_NOT_FOUND, "no session %s: it was removed %s ago (%s)", name,
+		        clock_duration(clock_now_ms() - json_int(receipt, "removed_at", 0), age, sizeof(age)),
+		        json_text(receipt, "reason") ? json_text(receipt, "reason") : REASON_STOPPED);
+	return -1;
+}
+
+bool operation_job_open(struct state *st, int64_t job)
+{
+	struct job_row row = {0};
+	struct err ignored = {0};
+	if (!job || jobs_get(st, job, &row, &ignored))
+		return false;
+	bool open = !job_state_final(row.state);
+	job_row_free(&row);
+	return open;
+}
+
+bool operation_resumed(const struct session_row *row)
+{
+	return row->stopped_at != 0;
+}
+
+int operation_own(struct job *job, int *guard, struct session_row *row, struct err *err)
+{
+	struct state *st = job_state(job);
+	cleanup_row struct session_row seen = {0};
+	if (store_by_job(st, job_id(job), &seen, err)) {
+		if (err->code != ERR_NOT_FOUND)
+			return -1;
+		err_clear(err);
+		return 0;
+	}
+	if (guard_wait(job, seen.name, OPERATION_GUARD_MS, guard, err))
+		return -1;
+	/* again under the guard: the reaper may have been faster */
+	if (store_by_job(st, job_id(job), row, err) == 0)
+		return 1;
+	guard_release(st, guard);
+	if (err->code != ERR_NOT_FOUND)
+		return -1;
+	err_clear(err);
+	return 0;
+}
+
+static enum session_event end_of(const struct session_row *row)
+{
+	if (row->reason && !strcmp(row->reason, REASON_KEPT))
+		return EVENT_KEPT;
+	return row->reason && !strcmp(row->reason, REASON_FAILED) ? EVENT_BURIED : EVENT_GONE;
+}
+
+static int stop_services(struct state *st, const struct engine *engine, const struct session_row *row,
+                         int64_t job, struct err *err)
+{
+	int64_t step;
+	return step_begin(st, row, job, "down", "services", NULL, &step, err) || engine->stop(st, row, err) ||
+	                       step_done(st, step, "services", err)
+	               ? -1
+	               : 0;
+}
+
+static int remove_files(struct state *st, const struct session_row *row, int64_t job, struct err *err)
+{
+	int64_t step;
+	return step_begin(st, row, job, "down", "files", row->dir, &step, err) ||
+	                       tree_remove(row->dir, err) || step_done(st, step, "files", err)
+	               ? -1
+	               : 0;
+}
+
+int operation_finish(struct state *st, struct session_row *row, int64_t job, cJSON **receipt, struct err *err)
+{
+	if (receipt)
+		*receipt = NULL;
+	const struct engine *engine = engine_by_name(row->engine, err);
+	if (!engine)
+		return -1;
+	enum session_event end = end_of(row);
+	int failed = stop_services(st, engine, row, job, err);
+	if (end == EVENT_KEPT)
+		return failed ? -1 : store_apply(st, row, EVENT_KEPT, NULL, NULL, job, err);
+	/* files a process still uses stay: what does not die must be looked at first */
+	failed = failed || remove_files(st, row, job, err);
+	cleanup_free char *why = failed ? mem_strdup(err->msg) : NULL;
+	return receipt_close(st, engine, row, end, why, receipt, err);
+}
+
+int operation_down(struct state *st, struct session_row *row, enum session_event event, const char *reason,
+                   const char *error, int64_t job, cJSON **receipt, struct err *err)
+{
+	cleanup_free char *shown = error ? log_redact(error) : NULL;
+	if (receipt)
+		*receipt = NULL;
+	return store_apply(st, row, event, reason, shown, job, err) ||
+	                       operation_finish(st, row, job, receipt, err)
+	               ? -1
+	               : 0;
+}

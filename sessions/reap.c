@@ -1,0 +1,181 @@
+#include "sessions/reap.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include "sessions/operation.h"
+#include "sessions/receipt.h"
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define REASON_ORPHAN "orphan"
+
+struct findings {
+	struct reap_finding *list;
+	size_t n;
+};
+
+static void add(struct findings *f, enum reap_kind kind, const char *what, const char *uuid,
+                const char *reason)
+{
+	f->list = mem_resize(f->list, f->n + 1, sizeof(*f->list));
+	f->list[f->n++] = (struct reap_finding){.kind = kind,
+	                                        .what = mem_strdup(what),
+	                                        .uuid = uuid ? mem_strdup(uuid) : NULL,
+	                                        .reason = reason};
+}
+
+void reap_free(struct reap_finding *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(list[i].what);
+		free(list[i].uuid);
+	}
+	free(list);
+}
+
+/* Writes to the stack's own databases are use too: somebody chats in it, or jobs run. */
+static int64_t last_activity(const struct session_row *row)
+{
+	static const char *const files[] = {"telegram.db-wal", "telegram.db", "codefoundry.db-wal",
+	                                    "codefoundry.db"};
+	int64_t at = row->used_at;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		cleanup_free char *path = mem_printf("%s/state/%s", row->dir, files[i]);
+		struct stat s;
+		if (stat(path, &s))
+			continue;
+		int64_t ms = (int64_t)s.st_mtim.tv_sec * 1000 + s.st_mtim.tv_nsec / 1000000;
+		at = ms > at ? ms : at;
+	}
+	return at;
+}
+
+/* Expired, unless its own activity moves the idle limit. */
+static int look_expired(struct state *st, struct session_row *row, int64_t now, struct findings *f,
+                        struct err *err)
+{
+	if (row->state != SESSION_RUNNING && row->state != SESSION_STOPPED)
+		return 0;
+	bool hard = row->hard_expires_at && row->hard_expires_at <= now;
+	int64_t used = last_activity(row), until = used + row->idle_ms;
+	if (!hard && row->state == SESSION_RUNNING && row->idle_ms && until > now) {
+		until = row->hard_expires_at && until > row->hard_expires_at ? row->hard_expires_at : until;
+		return store_expire_at(st, row, until, used, err);
+	}
+	add(f, REAP_SESSION, row->name, row->uuid, hard ? REASON_EXPIRED : REASON_IDLE);
+	return 0;
+}
+
+/* In a state that only lasts while a job works on it, and no job does. */
+static int look_abandoned(struct state *st, const struct session_row *row, int64_t self, int64_t now,
+                          struct findings *f, struct err *err)
+{
+	int64_t next;
+	if (row->job != self && operation_job_open(st, row->job))
+		return 0;
+	if (receipt_next_try(st, row->uuid, &next, err))
+		return -1;
+	if (next <= now)
+		add(f, REAP_SESSION, row->name, row->uuid, REASON_INTERRUPTED);
+	return 0;
+}
+
+static int look_alive(struct state *st, struct session_row *row, int64_t self, int64_t now, bool expired,
+                      struct findings *f, struct err *err)
+{
+	const struct engine *engine = engine_by_name(row->engine, err);
+	if (!engine)
+		return -1;
+	if (row->state == SESSION_CREATING || row->state == SESSION_STARTING ||
+	    row->state == SESSION_STOPPING)
+		return look_abandoned(st, row, self, now, f, err);
+	if (row->state == SESSION_RUNNING && !engine->alive(st, row)) {
+		add(f, REAP_SESSION, row->name, row->uuid, REASON_CRASHED);
+		return 0;
+	}
+	return expired && row->expires_at <= now ? look_expired(st, row, now, f, err) : 0;
+}
+
+static int look_rows(struct state *st, int64_t self, bool expired, struct findings *f, struct err *err)
+{
+	struct session_row *rows = NULL;
+	size_t n = 0;
+	int64_t now = clock_now_ms(), keep = 3600000 * config_int(st->cfg, "SESSION_MAX_AGE_HOURS");
+	if (store_rows(st, STORE_ALIVE, 0, &rows, &n, err))
+		return -1;
+	int rc = 0;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = look_alive(st, &rows[i], self, now, expired, f, err);
+	store_rows_free(rows, n);
+	if (rc || store_rows(st, STORE_OLD_FAILED, now - keep, &rows, &n, err))
+		return -1;
+	for (size_t i = 0; i < n; i++)
+		add(f, REAP_FAILED, rows[i].name, rows[i].uuid, REASON_FAILED);
+	store_rows_free(rows, n);
+	return 0;
+}
+
+static int look_processes(struct state *st, struct findings *f, struct err *err)
+{
+	cleanup_json cJSON *found = engine_process.found(st, err);
+	const cJSON *one;
+	cJSON_ArrayForEach(one, found)
+	{
+		int has = store_has(st, one->valuestring, err);
+		if (has < 0)
+			return -1;
+		if (!has)
+			add(f, REAP_PROCESSES, one->valuestring, NULL, REASON_ORPHAN);
+	}
+	return found ? 0 : -1;
+}
+
+static int look_directories(struct state *st, struct findings *f, struct err *err)
+{
+	cleanup_free char *root = state_path(st, "sessions");
+	DIR *dir = opendir(root);
+	struct dirent *e;
+	int rc = 0;
+	while (dir && rc == 0 && (e = readdir(dir))) {
+		int64_t n = 0;
+		if (e->d_name[0] == '.')
+			continue;
+		rc = db_get_int(st->db, &n, err,
+		                "SELECT count(*) FROM sessions WHERE name = ? AND state <> 'failed'", "t",
+		                e->d_name);
+		if (rc == 0 && n == 0)
+			add(f, REAP_DIRECTORY, e->d_name, NULL, REASON_ORPHAN);
+	}
+	if (dir)
+		closedir(dir);
+	return rc;
+}
+
+static int look_leases(struct state *st, struct findings *f, struct err *err)
+{
+	cleanup_query struct query q = QUERY_INIT;
+	if (db_query(st->db, &q, err,
+	             "SELECT DISTINCT session FROM leases WHERE session NOT IN (SELECT uuid FROM sessions)",
+	             ""))
+		return -1;
+	int rc;
+	while ((rc = query_next(&q, err)) > 0)
+		add(f, REAP_LEASES, query_text(&q, 0), NULL, REASON_ORPHAN);
+	return rc;
+}
+
+int reap_look(struct state *st, int64_t self, bool expired, struct reap_finding **list, size_t *n,
+              struct err *err)
+{
+	struct findings f = {0};
+	/* processes first: a directory or lease of theirs must outlive them */
+	if (look_processes(st, &f, err) || look_rows(st, self, expired, &f, err) ||
+	    look_directories(st, &f, err) || look_leases(st, &f, err)) {
+		reap_free(f.list, f.n);
+		return -1;
+	}
+	*list = f.list;
+	*n = f.n;
+	return 0;
+}

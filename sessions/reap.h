@@ -1,0 +1,31 @@
+/* What should not be there any more: sessions past their time, crashed, or half removed; processes, directories and leases
+ * of this installation that no session has. Looking has no effect; each finding is dealt with under the guard of its name. */
+#ifndef SESSIONS_REAP_H
+#define SESSIONS_REAP_H
+
+#include "jobs/job.h"
+
+enum reap_kind {
+	REAP_SESSION,   /* a row to be taken down for `reason` */
+	REAP_FAILED,    /* the record of a failed start that is old */
+	REAP_PROCESSES, /* of session uuid `what`, which has no row */
+	REAP_DIRECTORY, /* sessions/`what`, which has no row */
+	REAP_LEASES,    /* of session uuid `what`, which has no row */
+};
+
+struct reap_finding {
+	enum reap_kind kind;
+	char *what;         /* name, uuid or directory */
+	char *uuid;         /* REAP_SESSION and REAP_FAILED only */
+	const char *reason; /* of REASON_*, or "orphan" */
+};
+
+/**
+ * Look. ${self} is the job that asks (0: none), whose own work counts as interrupted. Transfers ${*list} (reap_free) and
+ * ${*n}. ${expired} false: sessions past their time are left alone.
+ */
+int reap_look(struct state *st, int64_t self, bool expired, struct reap_finding **list, size_t *n,
+              struct err *err);
+void reap_free(struct reap_finding *list, size_t n);
+
+#endif

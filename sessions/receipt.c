@@ -1,0 +1,138 @@
+#include "sessions/receipt.h"
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/mem.h"
+#include "sessions/lease.h"
+
+#define RETRY_FIRST_MS 30000
+#define RETRY_MAX_MS 3600000
+
+struct left {
+	int64_t processes, ports, files, leases, rows;
+};
+
+static cJSON *to_json(const struct left *l)
+{
+	cJSON *j = json_object();
+	json_add_bool(j, "ok", !l->processes && !l->ports && !l->files && !l->leases && !l->rows);
+	json_add_int(j, "processes", l->processes);
+	json_add_int(j, "ports", l->ports);
+	json_add_int(j, "files", l->files);
+	json_add_int(j, "leases", l->leases);
+	json_add_int(j, "rows", l->rows);
+	return j;
+}
+
+/* One row per session: a later try closes what an earlier one opened. */
+static int record(struct state *st, const struct session_row *row, const cJSON *j, int64_t next_try,
+                  struct err *err)
+{
+	cleanup_free char *text = json_print(j);
+	int64_t ok = json_bool(j, "ok", false), now = clock_now_ms();
+	if (db_run(st->db, err,
+	           "UPDATE receipts SET removed_at = ?, ok = ?, tries = tries + 1, next_try_at = iif(?3, ?3, "
+	           "NULL),"
+	           " receipt = ?, reason = ? WHERE session = ? AND ok = 0",
+	           "iiittt", now, ok, next_try, text, row->reason, row->uuid))
+		return -1;
+	if (db_changes(st->db))
+		return 0;
+	return db_run(st->db, err,
+	              "INSERT INTO receipts (session, name, owner, engine, reason, created_at, removed_at, "
+	              "ok, next_try_at,"
+	              " receipt) VALUES (?, ?, ?, ?, ?, ?, ?, ?, iif(?9, ?9, NULL), ?)",
+	              "tttttiiiit", row->uuid, row->name, row->owner, row->engine, row->reason,
+	              row->created_at, now, ok, next_try, text);
+}
+
+/* Nothing is left outside the database: end the rows and write the receipt in one transaction. */
+static int close_clean(struct state *st, struct session_row *row, enum session_event end, struct left *l,
+                       cJSON **receipt, struct err *err)
+{
+	if (db_begin(st->db, err))
+		return -1;
+	cleanup_json cJSON *j = NULL;
+	if (store_apply(st, row, end, NULL, NULL, 0, err) ||
+	    store_count(st, row->uuid, &l->rows, &l->leases, err) || !(j = to_json(l)) ||
+	    record(st, row, j, 0, err) || db_commit(st->db, err)) {
+		db_rollback(st->db);
+		return -1;
+	}
+	state_ring(st);
+	if (receipt)
+		*receipt = TAKE(j);
+	return 0;
+}
+
+static int close_dirty(struct state *st, struct session_row *row, struct left *l, const char *why,
+                       cJSON **receipt, struct err *err)
+{
+	int64_t tries = 0;
+	if (db_get_int(st->db, &tries, err, "SELECT tries FROM receipts WHERE session = ? AND ok = 0", "t",
+	               row->uuid) ||
+	    store_count(st, row->uuid, &l->rows, &l->leases, err))
+		return -1;
+	int64_t delay = RETRY_FIRST_MS << (tries < 8 ? tries : 8);
+	cleanup_json cJSON *j = to_json(l);
+	if (record(st, row, j, clock_now_ms() + (delay < RETRY_MAX_MS ? delay : RETRY_MAX_MS), err))
+		return -1;
+	if (receipt)
+		*receipt = TAKE(j);
+	return err_set(err, ERR_BUSY,
+	               "session %s is not gone: %lld processes, %lld ports, %lld files are left%s%s; it is "
+	               "tried again by "
+	               "itself, or now with: codefoundry session stop %s",
+	               row->name, (long long)l->processes, (long long)l->ports, (long long)l->files,
+	               why ? ": " : "", why ? why : "", row->name);
+}
+
+int receipt_close(struct state *st, const struct engine *engine, struct session_row *row,
+                  enum session_event end, const char *why, cJSON **receipt, struct err *err)
+{
+	int processes = engine->count(st, row, err),
+	    ports = processes < 0 ? -1 : lease_held(st, row->uuid, err);
+	long files = tree_count(row->dir);
+	if (processes < 0 || ports < 0)
+		return -1;
+	struct left l = {.processes = processes, .ports = ports, .files = files < 0 ? 1 : files};
+	return l.processes || l.ports || l.files ? close_dirty(st, row, &l, why, receipt, err)
+	                                         : close_clean(st, row, end, &l, receipt, err);
+}
+
+cJSON *receipt_show(struct state *st, const char *name, struct err *err)
+{
+	cleanup_query struct query q = QUERY_INIT;
+	if (db_query(st->db, &q, err,
+	             "SELECT session, owner, engine, reason, created_at, removed_at, receipt FROM receipts"
+	             " WHERE name = ? AND ok = 1 ORDER BY id DESC LIMIT 1",
+	             "t", name))
+		return NULL;
+	int rc = query_next(&q, err);
+	if (rc == 0)
+		err_set(err, ERR_NOT_FOUND, "no session %s", name);
+	if (rc <= 0)
+		return NULL;
+	cJSON *j = json_object();
+	json_add_text(j, "name", name);
+	json_add_text(j, "uuid", query_text(&q, 0));
+	json_add_text(j, "owner", query_text(&q, 1));
+	json_add_text(j, "engine", query_text(&q, 2));
+	json_add_text(j, "state", lifecycle_state_name(SESSION_ABSENT));
+	json_add_text(j, "reason", query_text(&q, 3));
+	json_add_int(j, "created_at", query_int(&q, 4));
+	json_add_int(j, "removed_at", query_int(&q, 5));
+	json_add(j, "receipt", cJSON_Parse(query_text(&q, 6)));
+	return j;
+}
+
+int receipt_next_try(struct state *st, const char *uuid, int64_t *at_ms, struct err *err)
+{
+	*at_ms = 0;
+	return db_get_int(st->db, at_ms, err, "SELECT next_try_at FROM receipts WHERE session = ? AND ok = 0",
+	                  "t", uuid);
+}
+
+int receipt_prune(struct state *st, int64_t before_ms, struct err *err)
+{
+	return db_run(st->db, err, "DELETE FROM receipts WHERE ok = 1 AND removed_at < ?", "i", before_ms);
+}

@@ -1,0 +1,59 @@
+#include "core/clock.h"
+#include "core/mem.h"
+#include "sessions/operation.h"
+#include "sessions/session.h"
+
+#define MINUTES_MAX (30 * 24 * 60)
+
+static int64_t later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int64_t capped(const struct session_row *row, int64_t at)
+{
+	return row->hard_expires_at && at > row->hard_expires_at ? row->hard_expires_at : at;
+}
+
+static int extend_run(struct job *job, struct err *err)
+{
+	struct state *st = job_state(job);
+	const char *name = json_text(job_args(job), "name");
+	int64_t minutes = json_int(job_args(job), "minutes", 0), now = clock_now_ms();
+	cleanup_row struct session_row row = {0};
+	if (session_name_check(name, err))
+		return -1;
+	if (minutes < 1 || minutes > MINUTES_MAX)
+		return err_set(err, ERR_INVALID, "minutes must be a whole number from 1 to %d", MINUTES_MAX);
+	if (operation_find(st, name, &row, err))
+		return -1;
+	int64_t at = capped(&row, later(row.expires_at, now) + minutes * 60000);
+	char iso[32], shown[32];
+	if (at <= row.expires_at)
+		return err_set(err, ERR_QUOTA,
+		               "session %s cannot live longer than until %s (SESSION_MAX_AGE_HOURS)", name,
+		               clock_iso(row.hard_expires_at, iso, sizeof(iso)));
+	if (store_expire_at(st, &row, at, now, err))
+		return -1;
+	state_ring(st);
+	cJSON *result = json_object();
+	json_add_text(result, "name", name);
+	json_add_int(result, "expires_at", at);
+	job_result(job, result);
+	job_progress(job, "done", 100, "session %s lives %s more", name,
+	             clock_duration(at - now, shown, sizeof(shown)));
+	return 0;
+}
+
+const struct job_kind session_extend_kind = {.name = "session.extend", .run = extend_run, .max_attempts = 3};
+
+void session_touch(struct state *st, const char *name)
+{
+	cleanup_row struct session_row row = {0};
+	struct err ignored = {0};
+	int64_t now = clock_now_ms();
+	if (store_by_name(st, name, &row, &ignored) == 0 && row.state != SESSION_FAILED)
+		store_expire_at(st, &row,
+		                capped(&row, later(row.expires_at, row.idle_ms ? now + row.idle_ms : 0)), now,
+		                &ignored);
+}

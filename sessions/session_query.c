@@ -1,0 +1,200 @@
+#include "compose/stack.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include "sessions/lease.h"
+#include "sessions/operation.h"
+#include "sessions/plan.h"
+#include "sessions/receipt.h"
+#include "sessions/session.h"
+#include <string.h>
+
+#define LOG_LINES_MAX 10000
+
+static cJSON *describe(struct state *st, const struct session_row *row, struct err *err)
+{
+	const struct engine *engine = engine_by_name(row->engine, err);
+	cleanup_json cJSON *leases = engine ? lease_list(st, row->uuid, err) : NULL;
+	if (!leases)
+		return NULL;
+	cJSON *j = json_object();
+	json_add_text(j, "name", row->name);
+	json_add_text(j, "uuid", row->uuid);
+	json_add_text(j, "owner", row->owner);
+	json_add_text(j, "engine", row->engine);
+	json_add_text(j, "state", lifecycle_state_name(row->state));
+	json_add_int(j, "created_at", row->created_at);
+	json_add_int(j, "expires_at", row->expires_at);
+	json_add_int(j, "age_ms", clock_now_ms() - row->created_at);
+	json_add_text(j, "reason", row->reason);
+	if (row->error)
+		json_add_text(j, "error", row->error);
+	json_add(j, "endpoints", lease_endpoints(leases, json_at(row->spec, "services")));
+	json_add(j, "services", row->state == SESSION_FAILED ? json_array() : engine->services(st, row));
+	return j;
+}
+
+cJSON *sessions_list(struct state *st, bool all, struct err *err)
+{
+	struct session_row *rows = NULL;
+	size_t n = 0;
+	if (store_rows(st, all ? STORE_ALL : STORE_ALIVE, 0, &rows, &n, err))
+		return NULL;
+	cJSON *list = json_array();
+	for (size_t i = 0; list && i < n; i++) {
+		cJSON *one = describe(st, &rows[i], err);
+		if (one) {
+			cJSON_AddItemToArray(list, one);
+		} else {
+			cJSON_Delete(list);
+			list = NULL;
+		}
+	}
+	store_rows_free(rows, n);
+	return list;
+}
+
+cJSON *session_show(struct state *st, const char *name, struct err *err)
+{
+	cleanup_row struct session_row row = {0};
+	if (store_by_name(st, name, &row, err))
+		return err->code == ERR_NOT_FOUND ? (err_clear(err), receipt_show(st, name, err)) : NULL;
+	cJSON *j = describe(st, &row, err);
+	if (j)
+		json_add_text(j, "dir", row.dir);
+	return j;
+}
+
+char *session_owner(struct state *st, const char *name, struct err *err)
+{
+	cleanup_row struct session_row row = {0};
+	return operation_find(st, name, &row, err) ? NULL : TAKE(row.owner);
+}
+
+/* -- logs -- */
+
+/* The time of a JSON log line, borrowed from it; NULL for a line of another kind. */
+static const char *time_of(const char *line)
+{
+	const char *ts = strstr(line, "\"ts\":\"");
+	return ts && ts - line < 64 ? ts + 6 : NULL;
+}
+
+/* Merge by time: the next line is the one of the service whose head is oldest; a line without a time goes with the one before. */
+static cJSON *merge(cJSON **logs, const char **names, int n)
+{
+	cJSON *out = json_array();
+	for (;;) {
+		int next = -1;
+		for (int i = 0; i < n; i++) {
+			const cJSON *head = logs[i]->child, *best = next < 0 ? NULL : logs[next]->child;
+			const char *ts = head ? time_of(head->valuestring) : NULL;
+			const char *best_ts = best ? time_of(best->valuestring) : NULL;
+			if (head && (next < 0 || (best_ts && (!ts || strncmp(ts, best_ts, 24) < 0))))
+				next = i;
+		}
+		if (next < 0)
+			return out;
+		cleanup_json cJSON *line = cJSON_DetachItemFromArray(logs[next], 0);
+		cleanup_free char *text = mem_printf("%s | %s", names[next], line->valuestring);
+		cJSON_AddItemToArray(out, cJSON_CreateString(text));
+	}
+}
+
+static cJSON *all_logs(struct state *st, const struct engine *engine, const struct session_row *row, int n)
+{
+	const cJSON *services = json_at(row->spec, "services"), *one;
+	int count = 0, size = cJSON_GetArraySize(services);
+	cJSON **logs = mem_alloc(((size_t)size + 1) * sizeof(*logs));
+	const char **names = mem_alloc(((size_t)size + 1) * sizeof(*names));
+	cJSON_ArrayForEach(one, services)
+	{
+		names[count] = cJSON_GetStringValue(one);
+		logs[count++] = engine->logs(st, row, cJSON_GetStringValue(one), n);
+	}
+	cJSON *merged = merge(logs, names, count);
+	for (int extra = cJSON_GetArraySize(merged) - n; extra > 0; extra--)
+		cJSON_DeleteItemFromArray(merged, 0);
+	for (int i = 0; i < count; i++)
+		cJSON_Delete(logs[i]);
+	mem_cleanup_free(&logs);
+	mem_cleanup_free(&names);
+	return merged;
+}
+
+static bool has_service(const struct session_row *row, const char *service)
+{
+	const cJSON *one;
+	cJSON_ArrayForEach(one, json_at(row->spec, "services")) if (!strcmp(cJSON_GetStringValue(one),
+	                                                                    service)) return true;
+	return false;
+}
+
+static int no_service(const struct session_row *row, const char *service, struct err *err)
+{
+	cleanup_str struct str names = STR_INIT_MAX(512);
+	const cJSON *one;
+	cJSON_ArrayForEach(one, json_at(row->spec, "services"))
+	        str_addf(&names, "%s%s", names.len ? ", " : "", cJSON_GetStringValue(one));
+	return err_set(err, ERR_NOT_FOUND, "session %s has no service %.40s: it has %s", row->name, service,
+	               str_text(&names));
+}
+
+cJSON *session_logs(struct state *st, const char *name, const char *service, int n, struct err *err)
+{
+	cleanup_row struct session_row row = {0};
+	if (operation_find(st, name, &row, err))
+		return NULL;
+	const struct engine *engine = engine_by_name(row.engine, err);
+	if (!engine || (service && !has_service(&row, service) && no_service(&row, service, err)))
+		return NULL;
+	n = n < 1 ? 1 : n > LOG_LINES_MAX ? LOG_LINES_MAX : n;
+	return service ? engine->logs(st, &row, service, n) : all_logs(st, engine, &row, n);
+}
+
+/* -- the engine, by name -- */
+
+int session_service(struct state *st, const char *name, const char *service, const char *op, struct err *err)
+{
+	static const char *const ops[] = {"restart", "stop", "start", "kill"};
+	cleanup_row struct session_row row = {0};
+	bool known = false;
+	for (size_t i = 0; i < ARRAY_LEN(ops); i++)
+		known |= !strcmp(op, ops[i]);
+	if (!known)
+		return err_set(err, ERR_INVALID,
+		               "%.20s: a service can be restarted, stopped, started and killed", op);
+	if (operation_find(st, name, &row, err))
+		return -1;
+	if (row.state != SESSION_RUNNING)
+		return err_set(err, ERR_STATE, "session %s is %s, not running", name,
+		               lifecycle_state_name(row.state));
+	if (!has_service(&row, service))
+		return no_service(&row, service, err);
+	const struct engine *engine = engine_by_name(row.engine, err);
+	if (!engine || engine->service(st, &row, service, op, err))
+		return err_wrap(err, "%s %s of session %s", op, service, name);
+	session_touch(st, name);
+	return 0;
+}
+
+cJSON *session_target(struct state *st, const char *name, struct err *err)
+{
+	cleanup_row struct session_row row = {0};
+	if (operation_find(st, name, &row, err))
+		return NULL;
+	if (row.state != SESSION_RUNNING) {
+		err_set(err, ERR_STATE, "session %s is %s: start it first", name,
+		        lifecycle_state_name(row.state));
+		return NULL;
+	}
+	cleanup_json cJSON *plan = plan_read(row.dir, err), *credentials = NULL;
+	cleanup_free char *state = mem_printf("%s/state", row.dir);
+	if (!plan || stack_credentials(state, true, &credentials, err))
+		return NULL;
+	cJSON *j = json_object();
+	json_add_text(j, "dir", row.dir);
+	json_add_text(j, "state_dir", state);
+	json_add(j, "env", cJSON_Duplicate(json_at(plan, "env"), true));
+	json_add(j, "credentials", TAKE(credentials));
+	return j;
+}

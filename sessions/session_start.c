@@ -1,0 +1,249 @@
+#include "compose/stack.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include "sessions/lease.h"
+#include "sessions/name.h"
+#include "sessions/operation.h"
+#include "sessions/session.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_TRIES 100
+
+/* -- admission -- */
+
+static void add_holder(struct str *out, const struct session_row *row)
+{
+	char age[32];
+	str_addf(out, "%s%s (%s, %s, %s)", out->len ? ", " : "", row->name, row->owner,
+	         lifecycle_state_name(row->state),
+	         clock_duration(clock_now_ms() - row->created_at, age, sizeof(age)));
+}
+
+/* Within the transaction that inserts the row: two starts at once cannot both be the last one. */
+static int check_quota(struct state *st, const char *owner, struct err *err)
+{
+	struct session_row *rows = NULL;
+	size_t n = 0, mine = 0;
+	if (store_rows(st, STORE_ALIVE, 0, &rows, &n, err))
+		return -1;
+	cleanup_str struct str all = STR_INIT_MAX(1500), own = STR_INIT_MAX(1500);
+	for (size_t i = 0; i < n; i++) {
+		add_holder(&all, &rows[i]);
+		if (strcmp(rows[i].owner, owner))
+			continue;
+		add_holder(&own, &rows[i]);
+		mine++;
+	}
+	store_rows_free(rows, n);
+	int64_t max = config_int(st->cfg, "SESSION_MAX_COUNT"),
+	        per_user = config_int(st->cfg, "SESSION_MAX_PER_USER");
+	if ((int64_t)n >= max)
+		return err_set(err, ERR_QUOTA,
+		               "%zu of %lld sessions are alive (SESSION_MAX_COUNT): %s%sstop one first", n,
+		               (long long)max, str_text(&all), n ? "; " : "");
+	if (per_user && (int64_t)mine >= per_user)
+		return err_set(err, ERR_QUOTA,
+		               "%s has %zu of %lld sessions (SESSION_MAX_PER_USER): %s; stop one first",
+		               owner, mine, (long long)per_user, str_text(&own));
+	return 0;
+}
+
+/* The services asked for, or all; NULL with ${err}. */
+static cJSON *choose_services(const cJSON *wanted, struct err *err)
+{
+	cJSON *chosen = json_array();
+	const cJSON *one;
+	for (const struct stack_service *s = stack_services; s->name; s++) {
+		bool take = !wanted || cJSON_IsNull(wanted) || !cJSON_GetArraySize(wanted);
+		cJSON_ArrayForEach(one, wanted) take |=
+		        cJSON_IsString(one) && !strcmp(one->valuestring, s->name);
+		if (take)
+			cJSON_AddItemToArray(chosen, cJSON_CreateString(s->name));
+	}
+	cJSON_ArrayForEach(one, wanted)
+	{
+		bool known = false;
+		for (const struct stack_service *s = stack_services; s->name; s++)
+			known |= cJSON_IsString(one) && !strcmp(one->valuestring, s->name);
+		if (known)
+			continue;
+		err_set(err, ERR_INVALID,
+		        "no service %.40s: there are telegram, gateway, telegram-bot, test-runner",
+		        cJSON_IsString(one) ? one->valuestring : "of that kind");
+		cJSON_Delete(chosen);
+		return NULL;
+	}
+	return chosen;
+}
+
+static int fill_row(struct job *job, const char *name, struct session_row *row, struct err *err)
+{
+	struct state *st = job_state(job);
+	cJSON *services = choose_services(json_at(job_args(job), "services"), err);
+	if (!services)
+		return -1;
+	id_uuid(row->uuid);
+	row->state = SESSION_CREATING;
+	row->name = mem_strdup(name);
+	row->owner = mem_strdup(job_owner(job));
+	row->engine = mem_strdup(config_text(st->cfg, "ENGINE"));
+	row->dir = state_path(st, "sessions/%s", name);
+	row->spec = json_object();
+	json_add(row->spec, "services", services);
+	row->job = job_id(job);
+	row->created_at = row->used_at = clock_now_ms();
+	row->idle_ms = config_int(st->cfg, "SESSION_TIMEOUT") * 1000;
+	row->hard_expires_at = row->created_at + config_int(st->cfg, "SESSION_MAX_AGE_HOURS") * 3600000;
+	row->expires_at = row->hard_expires_at;
+	if (row->idle_ms && row->created_at + row->idle_ms < row->expires_at)
+		row->expires_at = row->created_at + row->idle_ms;
+	return 0;
+}
+
+static int insert(struct state *st, struct session_row *row, struct session_row *failed, struct err *err)
+{
+	struct lease_block block;
+	if (failed->name && store_apply(st, failed, EVENT_GONE, NULL, NULL, 0, err))
+		return -1;
+	return check_quota(st, row->owner, err) || store_insert(st, row, err) ||
+	                       lease_take(st, row->uuid, &block, err)
+	               ? -1
+	               : 0;
+}
+
+/* Row, quota and leases in one transaction; the failed session of that name, if any, is forgotten in it. */
+static int create(struct job *job, const char *name, struct session_row *failed, struct session_row *row,
+                  struct err *err)
+{
+	struct state *st = job_state(job);
+	const struct engine *engine = engine_by_name(config_text(st->cfg, "ENGINE"), err);
+	if (!engine || fill_row(job, name, row, err) || db_begin(st->db, err))
+		return -1;
+	if (insert(st, row, failed, err) || db_commit(st->db, err)) {
+		db_rollback(st->db);
+		return -1;
+	}
+	state_ring(st);
+	return 0;
+}
+
+/* -- opening the row -- */
+
+static int exists(const struct session_row *row, struct err *err)
+{
+	char age[32];
+	return err_set(err, ERR_EXISTS, "session %s exists: %s, owned by %s, made %s ago", row->name,
+	               lifecycle_state_name(row->state), row->owner,
+	               clock_duration(clock_now_ms() - row->created_at, age, sizeof(age)));
+}
+
+/* Take the guard of ${name} and its row: a new one, or a stopped one to resume. ERR_EXISTS when it is taken. */
+static int open_named(struct job *job, const char *name, int *guard, struct session_row *row, struct err *err)
+{
+	struct state *st = job_state(job);
+	cleanup_row struct session_row found = {0};
+	int busy = guard_take(st, name, guard, err);
+	if (busy < 0 || (store_by_name(st, name, &found, err) && err->code != ERR_NOT_FOUND))
+		return -1;
+	err_clear(err);
+	bool alive = found.name && found.state != SESSION_FAILED;
+	if (busy || (alive && found.state != SESSION_STOPPED))
+		return found.name ? exists(&found, err)
+		                  : err_set(err, ERR_EXISTS,
+		                            "session %s is just being started or removed by another", name);
+	if (!alive)
+		return create(job, name, &found, row, err);
+	*row = found;
+	found = (struct session_row){0};
+	return 0;
+}
+
+static int open_generated(struct job *job, int *guard, struct session_row *row, struct err *err)
+{
+	int64_t now = clock_now_ms();
+	for (int i = 0; i < NAME_TRIES; i++) {
+		cleanup_free char *name = NULL;
+		if (name_generate(job_state(job), now, i, &name, err))
+			return -1;
+		if (open_named(job, name, guard, row, err) == 0)
+			return 0;
+		if (err->code != ERR_EXISTS)
+			return -1;
+		store_row_free(row);
+		guard_release(job_state(job), guard);
+		err_clear(err);
+	}
+	return err_set(err, ERR_EXISTS, "no free name could be made: give one");
+}
+
+/* -- taking up what an attempt that was killed left -- */
+
+static int undo_row(struct job *job, struct session_row *row, const char *reason, struct err *err)
+{
+	struct state *st = job_state(job);
+	if (row->state == SESSION_STOPPED || row->state == SESSION_FAILED)
+		return 0;
+	if (row->state == SESSION_STOPPING)
+		return operation_finish(st, row, job_id(job), NULL, err);
+	bool keep = operation_resumed(row);
+	return operation_down(st, row, keep ? EVENT_KEEP : EVENT_STOP, keep ? REASON_KEPT : reason, NULL,
+	                      job_id(job), NULL, err);
+}
+
+/* Returns 1 when the session runs already: the earlier attempt was killed after its end. */
+static int take_up(struct job *job, char **name, struct err *err)
+{
+	int guard = GUARD_NONE;
+	cleanup_row struct session_row row = {0};
+	int rc = operation_own(job, &guard, &row, err);
+	if (rc > 0) {
+		*name = mem_strdup(row.name);
+		if (row.state == SESSION_RUNNING) {
+			rc = operation_result(job, &row, row.started_at - row.created_at, err) ? -1 : 1;
+		} else {
+			job_progress(job, "undo", 1, "session %s: removing what an interrupted start left",
+			             row.name);
+			rc = undo_row(job, &row, REASON_INTERRUPTED, err);
+		}
+	}
+	guard_release(job_state(job), &guard);
+	return rc;
+}
+
+/* -- the kind -- */
+
+static int start_run(struct job *job, struct err *err)
+{
+	const char *wanted = json_text(job_args(job), "name");
+	if (wanted && session_name_check(wanted, err))
+		return -1;
+	cleanup_free char *name = wanted ? mem_strdup(wanted) : NULL, *earlier = NULL;
+	int rc = take_up(job, &earlier, err);
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	if (!name && earlier)
+		name = TAKE(earlier);
+	int guard = GUARD_NONE;
+	cleanup_row struct session_row row = {0};
+	rc = name ? open_named(job, name, &guard, &row, err) : open_generated(job, &guard, &row, err);
+	if (rc == 0)
+		rc = operation_up(job, &row, err);
+	guard_release(job_state(job), &guard);
+	return rc;
+}
+
+static int start_undo(struct job *job, struct err *err)
+{
+	int guard = GUARD_NONE;
+	cleanup_row struct session_row row = {0};
+	int rc = operation_own(job, &guard, &row, err);
+	if (rc > 0)
+		rc = undo_row(job, &row, REASON_CANCELLED, err);
+	guard_release(job_state(job), &guard);
+	return rc;
+}
+
+const struct job_kind session_start_kind = {
+        .name = "session.start", .run = start_run, .undo = start_undo, .max_attempts = 3};
