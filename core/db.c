@@ -1,5 +1,8 @@
 #include "core/db.h"
+#include "core/clock.h"
 #include "core/mem.h"
+#include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdarg.h>
@@ -22,20 +25,31 @@ struct db {
 	int64_t changes;
 };
 
+static int busy_ms = DB_BUSY_MS;
+
+void db_set_busy_ms(int ms)
+{
+	busy_ms = ms;
+}
+
 /* Turn SQLite's state into our error; the message never holds bound values. */
 static int fail(struct db *db, int rc, struct err *err, const char *doing)
 {
 	switch (rc & 0xff) {
 	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
 		return err_set(err, ERR_BUSY,
-		               "%s: %s is locked by another process for longer than %d s: look for one "
+		               "%s: %s is locked by another process for longer than %.3g s: look for one "
 		               "that hangs (codefoundry status), then try again",
-		               doing, db->path, DB_BUSY_MS / 1000);
+		               doing, db->path, busy_ms / 1000.0);
 	case SQLITE_CONSTRAINT:
-		if (rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY)
+		if (rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY ||
+		    rc == SQLITE_CONSTRAINT_ROWID)
 			return err_set(err, ERR_EXISTS, "%s: %s", doing, sqlite3_errmsg(db->handle));
 		break;
+	case SQLITE_CANTOPEN:
+	case SQLITE_IOERR:
+		return err_set(err, ERR_IO, "%s: %s: %s: check its directory and disk", doing, db->path,
+		               sqlite3_errstr(rc));
 	case SQLITE_FULL:
 		return err_set(err, ERR_IO, "%s: no space left for %s: free some and try again", doing,
 		               db->path);
@@ -48,7 +62,10 @@ static int fail(struct db *db, int rc, struct err *err, const char *doing)
 		return err_set(err, ERR_DB, "%s: %s is damaged: restore it from a backup (%s)", doing,
 		               db->path, sqlite3_errmsg(db->handle));
 	}
-	return err_set(err, ERR_DB, "%s: %s: %s", doing, db->path, sqlite3_errmsg(db->handle));
+	/* the handle knows more than the code says, unless the failure was not its own */
+	return err_set(err, ERR_DB, "%s: %s: %s", doing, db->path,
+	               sqlite3_extended_errcode(db->handle) == rc ? sqlite3_errmsg(db->handle)
+	                                                          : sqlite3_errstr(rc));
 }
 
 static int execute(struct db *db, const char *sql, struct err *err)
@@ -57,27 +74,35 @@ static int execute(struct db *db, const char *sql, struct err *err)
 	return rc == SQLITE_OK ? 0 : fail(db, sqlite3_extended_errcode(db->handle), err, "database");
 }
 
+static int read_version(struct db *db, int64_t newest, int64_t *version, struct err *err)
+{
+	if (db_get_int(db, version, err, "PRAGMA user_version", ""))
+		return -1;
+	if (*version < 0)
+		return err_set(err, ERR_STATE,
+		               "%s is not a database of this program (schema %lld): name another file",
+		               db->path, (long long)*version);
+	if (*version > newest)
+		return err_set(
+		        err, ERR_STATE,
+		        "%s was written by a newer codefoundry (schema %lld, this program knows %lld): run "
+		        "that version, or restore a backup made before the upgrade",
+		        db->path, (long long)*version, (long long)newest);
+	return 0;
+}
+
 static int migrate(struct db *db, const char *const *migrations, struct err *err)
 {
 	int64_t newest = 0, version = 0;
 	while (migrations[newest])
 		newest++;
-	if (db_get_int(db, &version, err, "PRAGMA user_version", ""))
+	if (read_version(db, newest, &version, err))
 		return -1;
 	if (version == newest)
 		return 0;
-	if (db_begin(db, err))
-		return -1;
 	/* again inside the transaction: two processes may have started together */
-	if (db_get_int(db, &version, err, "PRAGMA user_version", ""))
+	if (db_begin(db, err) || read_version(db, newest, &version, err))
 		goto undo;
-	if (version > newest) {
-		err_set(err, ERR_STATE,
-		        "%s was written by a newer codefoundry (schema %lld, this program knows %lld): run "
-		        "that version, or restore a backup made before the upgrade",
-		        db->path, (long long)version, (long long)newest);
-		goto undo;
-	}
 	for (; version < newest; version++) {
 		char bump[64];
 		snprintf(bump, sizeof(bump), "PRAGMA user_version = %lld", (long long)version + 1);
@@ -86,31 +111,57 @@ static int migrate(struct db *db, const char *const *migrations, struct err *err
 			goto undo;
 		}
 	}
-	return db_commit(db, err);
+	if (db_commit(db, err) == 0)
+		return 0;
 undo:
 	db_rollback(db);
 	return -1;
 }
 
+/* Make a missing file ourselves: SQLite would give it the umask's mode, and the content may be secret. A file that
+ * is there is never opened here: closing any descriptor of it would drop the locks of this process's other
+ * connections (fcntl(2)), and another process would then delete the WAL under them. */
+static int create(const char *path, struct err *err)
+{
+	cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return fd < 0 && errno != EEXIST ? err_sys(err, errno, "create %s", path) : 0;
+}
+
+/* SQLite does not call its busy handler for the switch of a new file to WAL (an exclusive lock that two openers would
+ * wait for in turn), so the waiting stands here. */
+static int use_wal(struct db *db, struct err *err)
+{
+	int64_t deadline = clock_mono_ms() + busy_ms;
+	cleanup_free char *mode = NULL;
+	while (db_get_text(db, &mode, err, "PRAGMA journal_mode = WAL", "")) {
+		if (err->code != ERR_BUSY || clock_mono_ms() >= deadline)
+			return -1;
+		sqlite3_sleep(2);
+	}
+	if (mode && !strcmp(mode, "wal"))
+		return 0;
+	return err_set(err, ERR_IO,
+	               "%s: its file system cannot be shared by several processes: use a local one",
+	               db->path);
+}
+
 int db_open(struct db **out, const char *path, const char *const *migrations, enum db_durability durability,
             struct err *err)
 {
+	if (create(path, err)) {
+		err->code = ERR_IO;
+		return err_wrap(err, "open database");
+	}
 	struct db *db = mem_alloc(sizeof(*db));
 	db->path = mem_strdup(path);
-	/* SQLite would make it with the umask's mode; the content may be secret */
-	cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		err_set(err, ERR_IO, "open database %s: %m", path);
-		goto fail;
-	}
 	int rc = sqlite3_open_v2(path, &db->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc != SQLITE_OK) {
 		fail(db, rc, err, "open database");
 		goto fail;
 	}
 	sqlite3_extended_result_codes(db->handle, 1);
-	sqlite3_busy_timeout(db->handle, DB_BUSY_MS);
-	if (execute(db, "PRAGMA journal_mode = WAL", err) ||
+	sqlite3_busy_timeout(db->handle, busy_ms);
+	if (use_wal(db, err) ||
 	    execute(db, durability == DB_FULL ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL",
 	            err) ||
 	    execute(db, "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF", err) ||
@@ -140,15 +191,23 @@ void db_close(struct db *db)
 static sqlite3_stmt *prepare(struct db *db, const char *sql, struct err *err)
 {
 	sqlite3_stmt *stmt = NULL;
+	const char *rest = NULL;
 	for (size_t i = 0; i < db->cached; i++) {
 		if (!db->cache[i].in_use && !strcmp(db->cache[i].sql, sql)) {
 			db->cache[i].in_use = true;
 			return db->cache[i].stmt;
 		}
 	}
-	int rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
+	int rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, &rest);
 	if (rc != SQLITE_OK) {
 		fail(db, rc, err, "prepare");
+		return NULL;
+	}
+	while (isspace((unsigned char)*rest) || *rest == ';')
+		rest++;
+	if (!stmt || *rest) { /* SQLite would silently leave out the second statement */
+		sqlite3_finalize(stmt);
+		err_set(err, ERR_DB, "prepare: not one statement: %s", sql);
 		return NULL;
 	}
 	if (db->cached < DB_CACHED) {
@@ -174,6 +233,8 @@ static void release(struct db *db, sqlite3_stmt *stmt)
 
 static int bind(sqlite3_stmt *stmt, const char *types, va_list ap)
 {
+	if (strlen(types) != (size_t)sqlite3_bind_parameter_count(stmt))
+		return SQLITE_RANGE;
 	for (int i = 1; *types; types++, i++) {
 		int rc = SQLITE_OK;
 		switch (*types) {
@@ -258,10 +319,14 @@ int db_query(struct db *db, struct query *q, struct err *err, const char *sql, c
 
 int query_next(struct query *q, struct err *err)
 {
+	if (!q->stmt)
+		return 0;
 	int rc = sqlite3_step(q->stmt);
 	if (rc == SQLITE_ROW)
 		return 1;
-	return rc == SQLITE_DONE ? 0 : fail(q->db, rc, err, "read");
+	int result = rc == SQLITE_DONE ? 0 : fail(q->db, rc, err, "read");
+	query_end(q); /* another step would start it again */
+	return result;
 }
 
 const char *query_text(struct query *q, int column)
@@ -299,11 +364,19 @@ static int get_one(struct db *db, struct err *err, char **text, int64_t *number,
 	if (!stmt)
 		return -1;
 	int rc = sqlite3_step(stmt);
-	int result = rc == SQLITE_ROW ? 1 : rc == SQLITE_DONE ? 0 : fail(db, rc, err, "read");
-	if (result == 1 && number)
+	int result = rc == SQLITE_ROW ? 1 : 0;
+	if (result && number)
 		*number = sqlite3_column_int64(stmt, 0);
-	if (result == 1 && text && sqlite3_column_type(stmt, 0) != SQLITE_NULL)
+	if (result && text && sqlite3_column_type(stmt, 0) != SQLITE_NULL)
 		*text = mem_strdup((const char *)sqlite3_column_text(stmt, 0));
+	/* one that writes (RETURNING) commits with its last step, and only there is it told that it could not */
+	while (rc == SQLITE_ROW && !sqlite3_stmt_readonly(stmt))
+		rc = sqlite3_step(stmt);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
+		result = fail(db, rc, err, "read");
+		if (text)
+			free(TAKE(*text));
+	}
 	release(db, stmt);
 	return result;
 }
@@ -351,22 +424,26 @@ bool db_in_transaction(struct db *db)
 
 int db_backup(struct db *db, const char *path, struct err *err)
 {
-	sqlite3 *to = NULL;
-	cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (db_in_transaction(db))
+		return err_set(err, ERR_STATE, "backup of %s: a transaction is open", db->path);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return err_set(err, ERR_IO, "create backup %s: %m", path);
+		return err_sys(err, errno, "create backup %s", path);
+	close(fd);
+	sqlite3 *to = NULL;
 	int rc = sqlite3_open_v2(path, &to, SQLITE_OPEN_READWRITE, NULL);
 	sqlite3_backup *backup = rc == SQLITE_OK ? sqlite3_backup_init(to, "main", db->handle, "main") : NULL;
-	while (backup && ((rc = sqlite3_backup_step(backup, 1000)) == SQLITE_OK || rc == SQLITE_BUSY ||
-	                  rc == SQLITE_LOCKED))
-		if (rc != SQLITE_OK)
-			sqlite3_sleep(5);
-	if (backup)
-		sqlite3_backup_finish(backup);
-	int result =
-	        rc == SQLITE_DONE ? 0 : err_set(err, ERR_DB, "backup to %s: %s", path, sqlite3_errmsg(to));
+	if (backup) {
+		/* all pages in one step: in WAL mode this holds nobody up, and it cannot be made to start over by writers */
+		sqlite3_backup_step(backup, -1);
+		rc = sqlite3_backup_finish(backup);
+	} else if (rc == SQLITE_OK) {
+		rc = sqlite3_errcode(to);
+	}
 	sqlite3_close(to);
-	if (result)
-		unlink(path);
-	return result;
+	if (rc == SQLITE_OK)
+		return 0;
+	unlink(path);
+	fail(db, rc, err, "backup");
+	return err_wrap(err, "to %s", path);
 }

@@ -16,12 +16,16 @@ enum db_durability { DB_NORMAL, DB_FULL }; /* PRAGMA synchronous */
 
 /**
  * Open or create ${path} (0600) and bring it to the newest of ${migrations} (NULL-terminated list of SQL scripts;
- * script i takes user_version from i to i+1, each in one transaction). Returns 0 and transfers ${*db}, or -1:
- * ERR_BUSY locked for longer than DB_BUSY_MS, ERR_STATE written by a newer program, ERR_DB damaged, ERR_IO.
+ * script i takes user_version from i to i+1; what is missing runs in one transaction, so that a failure leaves the
+ * old version whole). Returns 0 and transfers ${*db}, or -1: ERR_BUSY locked for longer than DB_BUSY_MS, ERR_STATE
+ * written by a newer program, ERR_DB damaged, ERR_DENIED or ERR_IO. Not to be used over fork(2).
  */
 int db_open(struct db **db, const char *path, const char *const *migrations, enum db_durability durability,
             struct err *err);
 void db_close(struct db *db);
+
+/** Wait ${ms} instead of DB_BUSY_MS for locks, on connections opened from now on in this process. */
+void db_set_busy_ms(int ms);
 
 /**
  * Run one statement that returns no rows. ${types} has a letter per bound value: t text (const char *, NULL binds
@@ -35,7 +39,8 @@ int64_t db_changes(struct db *db);
 /** Row id of the last insert. */
 int64_t db_last_id(struct db *db);
 
-/* A query walks its rows; finish it (or use cleanup_query) before the next use of the same SQL text. */
+/* A query walks its rows and is over at their end, at an error, or with query_end (cleanup_query). The same SQL text may
+ * be in use by several at once. Before db_close all must be over. */
 struct query {
 	void *stmt; /* private */
 	struct db *db;
@@ -44,7 +49,7 @@ struct query {
 #define QUERY_INIT ((struct query){0})
 
 int db_query(struct db *db, struct query *q, struct err *err, const char *sql, const char *types, ...);
-/** Step to the next row: 1 row, 0 end, -1 error. */
+/** Step to the next row: 1 row, 0 end (also when asked again), -1 error. */
 int query_next(struct query *q, struct err *err);
 const char *query_text(struct query *q, int column); /* NULL for SQL NULL; borrowed until the next step */
 int64_t query_int(struct query *q, int column);      /* 0 for NULL */
@@ -52,7 +57,8 @@ double query_double(struct query *q, int column);
 bool query_is_null(struct query *q, int column);
 void query_end(struct query *q);
 
-/** Run a query whose first row's first column is an integer; ${*value} keeps its content when there is no row. */
+/** Run a query (or one statement with RETURNING) whose first row's first column is an integer; ${*value} keeps its
+ * content when there is no row. */
 int db_get_int(struct db *db, int64_t *value, struct err *err, const char *sql, const char *types, ...);
 /** The same for text: transfers a copy, or NULL when there is no row or SQL NULL. */
 int db_get_text(struct db *db, char **value, struct err *err, const char *sql, const char *types, ...);
@@ -63,7 +69,8 @@ int db_commit(struct db *db, struct err *err);
 void db_rollback(struct db *db);
 bool db_in_transaction(struct db *db);
 
-/** Copy the live database to ${path} with SQLite's online backup; blocks until done. */
+/** Copy the live database to the new file ${path} (0600) with SQLite's online backup. Writers go on meanwhile. Returns 0,
+ * or -1 with no file left: ERR_EXISTS, ERR_STATE when a transaction is open here, …. Blocks until done. */
 int db_backup(struct db *db, const char *path, struct err *err);
 
 #endif
