@@ -1,0 +1,529 @@
+/* Real processes: this program starts itself as supervisor and as its services. */
+#include "core/bell.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include "core/proc.h"
+#include "core/str.h"
+#include "jobs/supervisor.h"
+#include "jobs/test_state.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 15000
+
+struct fixture {
+	char dir[200]; /* longer than a socket address holds */
+	pid_t pid;
+	int out; /* what the supervisor's stderr said */
+};
+
+/* -- the services -- */
+
+static const char *service_name;
+
+static void on_term(int sig)
+{
+	(void)sig;
+	cleanup_free char *path = mem_printf("%s/order", getenv("TEST_DIR"));
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	if (write(fd, service_name, 1) < 0)
+		_exit(9);
+	_exit(0);
+}
+
+static void pause_for_ever(void)
+{
+	for (;;)
+		pause();
+}
+
+/* A daemon of the worst kind: own session, deaf to everything but KILL. */
+static void orphan(void)
+{
+	if (fork() == 0) {
+		setsid();
+		for (int s = 1; s < 32; s++)
+			signal(s, SIG_IGN);
+		if (fork() == 0)
+			pause_for_ever();
+		pause_for_ever();
+	}
+}
+
+/* Returns how often this was called for ${name} in the directory of the test. */
+static int count(const char *name)
+{
+	cleanup_free char *path = mem_printf("%s/count-%s", getenv("TEST_DIR"), name);
+	int fd = open(path, O_RDWR | O_CREAT | O_APPEND, 0600);
+	if (write(fd, "x", 1) != 1)
+		_exit(9);
+	return (int)lseek(fd, 0, SEEK_END);
+}
+
+static int service(const char *name, const char *mode)
+{
+	service_name = name;
+	printf("%s runs with %s %s\n", name, getenv("COMMON"), getenv("OWN"));
+	fflush(stdout);
+	if (!strcmp(mode, "config")) {
+		fprintf(stderr, "BAD_KEY: what is this?\n");
+		return 3;
+	}
+	if (!strcmp(mode, "crash"))
+		return 7;
+	if (!strcmp(mode, "heal") && count(name) < 3)
+		abort();
+	if (!strcmp(mode, "orphan"))
+		orphan();
+	if (!strcmp(mode, "shout")) {
+		cleanup_free char *line = mem_alloc(20001);
+		memset(line, 'a', 20000);
+		printf("%s\nlast words", line);
+		fflush(stdout);
+	}
+	if (!strcmp(mode, "chatty"))
+		for (int i = 0; i < 200; i++)
+			printf("line %d of many that fill the file\n", i);
+	fflush(stdout);
+	signal(SIGTERM, !strcmp(mode, "stubborn") ? SIG_IGN : on_term);
+	if (strcmp(mode, "mute"))
+		proc_ready();
+	pause_for_ever();
+	return 0;
+}
+
+/* supervise DIR name=mode… */
+static int supervise(int argc, char **argv)
+{
+	struct err err = {0};
+	struct supervisor_service services[8] = {0};
+	const char *args[8][5];
+	static const char *const own[] = {"OWN=1", "COMMON=replaced", NULL};
+	static const char *const common[] = {"COMMON=2", NULL};
+	size_t n = 0;
+	for (int i = 3; i < argc && n < 8; i++, n++) {
+		char *mode = strchr(argv[i], '=');
+		*mode++ = '\0';
+		memcpy(args[n], ((const char *[]){proc_self(), "service", argv[i], mode, NULL}),
+		       sizeof(args[n]));
+		if (!strcmp(mode, "missing"))
+			args[n][0] = "/nonexistent/program";
+		services[n] = (struct supervisor_service){.name = argv[i],
+		                                          .argv = args[n],
+		                                          .env = n ? NULL : own,
+		                                          .no_ready = !strcmp(mode, "mute")};
+	}
+	struct supervisor_options options = {
+	        .dir = argv[2], .echo = true, .env = common, .log_max_bytes = 4096, .stop_ms = 300};
+	if (supervisor_run(services, n, &options, &err) == 0)
+		return 0;
+	fprintf(stderr, "%s\n", err.msg);
+	return err_exit_code(err.code);
+}
+
+/* -- helpers -- */
+
+static int setup(void **data)
+{
+	struct fixture *f = mem_alloc(sizeof(*f));
+	char base[] = "/tmp/codefoundry-test.XXXXXX";
+	assert_non_null(mkdtemp(base));
+	snprintf(f->dir, sizeof(f->dir), "%s/%0120d", base, 7);
+	assert_int_equal(mkdir(f->dir, 0700), 0);
+	setenv("TEST_DIR", f->dir, 1);
+	f->out = -1;
+	*data = f;
+	return 0;
+}
+
+static int wait_end(pid_t pid)
+{
+	int status = 0;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Processes whose environment names this test's directory. */
+static int survivors(struct fixture *f)
+{
+	int n = 0;
+	DIR *dir = opendir("/proc");
+	struct dirent *e;
+	while ((e = readdir(dir))) {
+		cleanup_free char *path = mem_printf("/proc/%s/environ", e->d_name);
+		char buf[32768];
+		ssize_t len =
+		        e->d_name[0] > '0' && e->d_name[0] <= '9' ? file_peek(path, buf, sizeof(buf)) : 0;
+		if (len > 0 && atoi(e->d_name) != getpid() &&
+		    memmem(buf, (size_t)len, f->dir, strlen(f->dir)))
+			n++;
+	}
+	closedir(dir);
+	return n;
+}
+
+static int teardown(void **data)
+{
+	struct fixture *f = *data;
+	if (f->pid) {
+		kill(f->pid, SIGTERM);
+		wait_end(f->pid);
+	}
+	if (f->out >= 0)
+		close(f->out);
+	assert_int_equal(survivors(f), 0);
+	*strrchr(f->dir, '/') = '\0';
+	assert_ok(tree_remove(f->dir, err));
+	free(f);
+	return 0;
+}
+
+/* Returns once the control socket listens. ${specs}: "name=mode", NULL-terminated. */
+static void start(struct fixture *f, const char *const *specs)
+{
+	const char *argv[12] = {proc_self(), "supervise", f->dir};
+	for (int i = 0; specs[i]; i++)
+		argv[3 + i] = specs[i];
+	int ready[2], out[2];
+	assert_int_equal(pipe2(ready, O_CLOEXEC) | pipe2(out, O_CLOEXEC), 0);
+	struct proc_spec spec = PROC_SPEC_INIT;
+	spec.argv = argv;
+	spec.ready_fd = ready[1];
+	spec.errfd = out[1];
+	assert_ok(proc_spawn(&spec, &f->pid, err));
+	close(ready[1]);
+	close(out[1]);
+	char c;
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	f->out = out[0];
+}
+#define START(f, ...) start(f, (const char *const[]){__VA_ARGS__, NULL})
+
+static cJSON *call_with(struct fixture *f, const char *request, struct err *err)
+{
+	cleanup_json cJSON *obj = cJSON_Parse(request);
+	cJSON *reply = NULL;
+	assert_non_null(obj);
+	supervisor_call(f->dir, obj, PATIENCE_MS, &reply, err);
+	return reply;
+}
+
+static cJSON *call(struct fixture *f, const char *request)
+{
+	struct err err = {0};
+	cJSON *reply = call_with(f, request, &err);
+	if (err.code)
+		fail_msg("%s: %s", request, err.msg);
+	return reply;
+}
+
+static void end(struct fixture *f)
+{
+	cleanup_json cJSON *reply = call(f, "{\"op\":\"shutdown\"}");
+	assert_int_equal(wait_end(f->pid), 0);
+	f->pid = 0;
+}
+
+/* Wait until no process has ${pid}, whoever's child it is. */
+static void wait_gone(pid_t pid)
+{
+	cleanup_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	if (fd >= 0)
+		assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+}
+
+/* -- tests -- */
+
+static void test_ready_and_end(void **data)
+{
+	struct fixture *f = *data;
+	START(f, "a=ready", "b=ready", "c=mute");
+	cleanup_json cJSON *all = call(f, "{\"op\":\"wait\"}");
+	for (int i = 0; i < 3; i++) {
+		const cJSON *s = cJSON_GetArrayItem(json_at(all, "services"), i);
+		assert_string_equal(json_text(s, "state"), "ready");
+		assert_true(json_bool(s, "ready", false));
+		assert_int_equal(kill((pid_t)json_int(s, "pid", 0), 0), 0);
+		assert_true(cJSON_IsNull(json_at(s, "exit")));
+		assert_in_range(json_int(s, "since", 0), clock_now_ms() - 60000, clock_now_ms());
+	}
+	cleanup_free char *sock = mem_printf("%s/control.sock", f->dir),
+	                  *order = mem_printf("%s/order", f->dir), *text = NULL;
+	struct stat st;
+	assert_int_equal(stat(sock, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	end(f);
+	assert_ok(file_read(order, 100, &text, NULL, err));
+	assert_string_equal(text, "cba");
+	assert_false(path_exists(sock));
+	cleanup_json cJSON *tail = supervisor_log_tail(f->dir, "a", 5),
+	                   *other = supervisor_log_tail(f->dir, "b", 5);
+	assert_string_equal(json_text(tail, "0"), "a runs with replaced 1");
+	assert_string_equal(json_text(other, "0"), "b runs with 2 (null)");
+}
+
+static void test_signal_ends(void **data)
+{
+	struct fixture *f = *data;
+	START(f, "a=ready", "b=stubborn", "c=crash");
+	kill(f->pid, SIGTERM);
+	assert_int_equal(wait_end(f->pid), 0);
+	f->pid = 0;
+	assert_int_equal(survivors(f), 0);
+}
+
+static void test_second_signal(void **data)
+{
+	struct fixture *f = *data;
+	START(f, "a=stubborn", "b=stubborn", "c=orphan");
+	cleanup_json cJSON *all = call(f, "{\"op\":\"wait\"}");
+	kill(f->pid, SIGTERM);
+	kill(f->pid, SIGINT);
+	assert_int_equal(wait_end(f->pid), 0);
+	f->pid = 0;
+	assert_int_equal(survivors(f), 0);
+}
+
+static void test_orphans(void **data)
+{
+	struct fixture *f = *data;
+	START(f, "a=orphan", "b=ready");
+	cleanup_json cJSON *all = call(f, "{\"op\":\"wait\"}"),
+	                   *again = call(f, "{\"op\":\"kill\",\"service\":\"a\"}"),
+	                   *back = call(f, "{\"op\":\"wait\"}");
+	assert_int_equal(survivors(f), 3 + 2 + 2); /* supervisor, two services, two deaf pairs */
+	end(f);
+	assert_int_equal(survivors(f), 0);
+}
+
+static void test_config_error(void **data)
+{
+	struct fixture *f = *data;
+	struct err err = {0};
+	START(f, "good=ready", "bad=config");
+	cleanup_json cJSON *reply = call_with(f, "{\"op\":\"wait\"}", &err);
+	assert_int_equal(err.code, ERR_FAILED);
+	assert_string_equal(json_text(reply, "service"), "bad");
+	assert_string_equal(json_text(reply, "log.1"), "BAD_KEY: what is this?");
+	cleanup_json cJSON *status = call(f, "{\"op\":\"status\"}");
+	assert_string_equal(json_text(status, "services.1.state"), "failed");
+	assert_int_equal(json_int(status, "services.1.exit", 0), 3);
+	assert_int_equal(json_int(status, "services.1.restarts", -1), 0);
+	cleanup_json cJSON *other = call(f, "{\"op\":\"start\",\"service\":\"good\"}"); /* goes on running */
+	assert_string_equal(json_text(other, "services.0.state"), "ready");
+}
+
+static void test_crashes(void **data)
+{
+	struct fixture *f = *data;
+	struct err err = {0};
+	int64_t before = clock_mono_ms();
+	START(f, "heal=heal", "bad=crash");
+	cleanup_json cJSON *reply = call_with(f, "{\"op\":\"wait\"}", &err);
+	assert_in_range(clock_mono_ms() - before, 100 + 200 + 400 + 800, 6000);
+	assert_string_equal(json_text(reply, "service"), "bad");
+	cleanup_json cJSON *status = call(f, "{\"op\":\"start\",\"service\":\"heal\"}");
+	assert_int_equal(json_int(status, "services.0.restarts", 0), 2);
+	assert_int_equal(json_int(status, "services.0.exit", 0), 128 + SIGABRT);
+	assert_int_equal(json_int(status, "services.1.restarts", 0), 4);
+	assert_true(cJSON_IsNull(json_at(status, "services.1.pid")));
+}
+
+static void test_missing_program(void **data)
+{
+	struct fixture *f = *data;
+	struct err err = {0};
+	START(f, "bad=missing");
+	cleanup_json cJSON *reply = call_with(f, "{\"op\":\"wait\"}", &err);
+	assert_non_null(strstr(json_text(reply, "log.0"), "/nonexistent/program"));
+}
+
+static void test_kill(void **data)
+{
+	struct fixture *f = *data;
+	START(f, "a=ready");
+	cleanup_json cJSON *before = call(f, "{\"op\":\"wait\"}"),
+	                   *gone = call(f, "{\"op\":\"kill\",\"service\":\"a\",\"signal\":9}"),
+	                   *after = call(f, "{\"op\":\"wait\"}");
+	assert_int_equal(json_int(gone, "services.0.exit", 0), 128 + SIGKILL);
+	assert_string_equal(json_text(gone, "services.0.state"), "backoff");
+	assert_int_equal(json_int(after, "services.0.restarts", 0), 1);
+	assert_int_not_equal(json_int(after, "services.0.pid", 0), json_int(before, "services.0.pid", 0));
+}
+
+static void test_stop_start_restart(void **data)
+{
+	struct fixture *f = *data;
+	struct err err = {0};
+	START(f, "a=ready", "b=stubborn");
+	cleanup_json cJSON *all = call(f, "{\"op\":\"wait\"}"),
+	                   *stop = call(f, "{\"op\":\"stop\",\"service\":\"b\"}"),
+	                   *again = call(f, "{\"op\":\"stop\",\"service\":\"b\"}"),
+	                   *others = call(f, "{\"op\":\"wait\"}"),
+	                   *refused = call_with(f, "{\"op\":\"kill\",\"service\":\"b\"}", &err),
+	                   *start = call(f, "{\"op\":\"start\",\"service\":\"b\"}"),
+	                   *restart = call(f, "{\"op\":\"restart\",\"service\":\"a\"}");
+	assert_string_equal(json_text(stop, "services.1.state"), "stopped");
+	assert_int_equal(json_int(stop, "services.1.exit", 0), 128 + SIGKILL); /* it did not listen */
+	assert_string_equal(json_text(refused, "error"), "b is not running (stopped)");
+	assert_string_equal(json_text(start, "services.1.state"), "ready");
+	assert_string_equal(json_text(restart, "services.0.state"), "ready");
+	assert_int_not_equal(json_int(restart, "services.0.pid", 0), json_int(all, "services.0.pid", 0));
+}
+
+static void test_bad_requests(void **data)
+{
+	static const struct {
+		const char *line, *part;
+	} cases[] = {
+	        {"nonsense\n", "\"ok\":false"},
+	        {"[]\n", "op must be"},
+	        {"{\"op\":7}\n", "op must be"},
+	        {"{\"op\":\"fly\"}\n", "op must be"},
+	        {"{\"op\":\"stop\"}\n", "no service (none named)"},
+	        {"{\"op\":\"stop\",\"service\":\"../x\"}\n", "no service ../x"},
+	        {"{\"op\":\"kill\",\"service\":\"a\",\"signal\":0}\n", "signal must be"},
+	        {"{\"op\":\"kill\",\"service\":\"a\",\"signal\":1e9}\n", "signal must be"},
+	        {"\n", "\"ok\":false"},
+	};
+	struct fixture *f = *data;
+	START(f, "a=ready");
+	cleanup_json cJSON *obj = cJSON_Parse("{\"op\":\"status\"}");
+	struct err err = {0};
+	cleanup_close int fd = supervisor_connect(f->dir, obj, &err);
+	char buf[4096];
+	assert_true(recv(fd, buf, sizeof(buf), 0) > 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		/* in two pieces: lines need not come whole */
+		size_t n = strlen(cases[i].line);
+		send(fd, cases[i].line, n / 2, 0);
+		send(fd, cases[i].line + n / 2, n - n / 2, 0);
+		ssize_t got = recv(fd, buf, sizeof(buf) - 1, 0);
+		assert_true(got > 0);
+		buf[got] = '\0';
+		if (!strstr(buf, cases[i].part))
+			fail_msg("%s → %s", cases[i].line, buf);
+	}
+	/* a line without end is hung up on, and nobody else notices */
+	cleanup_free char *flood = mem_alloc(100000);
+	memset(flood, 'x', 100000);
+	while (send(fd, flood, 100000, MSG_NOSIGNAL) > 0)
+		;
+	cleanup_json cJSON *fine = call(f, "{\"op\":\"wait\"}");
+}
+
+/* Two requests in one packet are answered in order although the first has to wait; one client vanishes while waiting. */
+static void test_clients(void **data)
+{
+	struct fixture *f = *data;
+	struct err err = {0};
+	START(f, "a=mute", "b=ready");
+	cleanup_json cJSON *wait = cJSON_Parse("{\"op\":\"wait\"}"),
+	                   *status = cJSON_Parse("{\"op\":\"status\"}");
+	int gone = supervisor_connect(f->dir, wait, &err);
+	cleanup_close int first = supervisor_connect(f->dir, wait, &err);
+	assert_int_equal(send(first, "{\"op\":\"status\"}\n", 16, 0), 16);
+	close(gone);
+	cleanup_json cJSON *now = call(f, "{\"op\":\"status\"}"); /* not held up by those who wait */
+	assert_string_equal(json_text(now, "services.0.state"), "starting");
+	cleanup_str struct str got = STR_INIT;
+	char buf[4096];
+	while (!got.len || strchr(got.p, '\n') == strrchr(got.p, '\n')) {
+		ssize_t n = recv(first, buf, sizeof(buf), 0);
+		assert_true(n > 0);
+		str_addn(&got, buf, (size_t)n);
+	}
+	*strchr(got.p, '\n') = '\0';
+	cleanup_json cJSON *reply = cJSON_Parse(got.p);
+	assert_string_equal(json_text(reply, "services.0.state"), "ready");
+}
+
+static void test_two_supervisors(void **data)
+{
+	struct fixture *f = *data;
+	START(f, "a=ready");
+	const char *argv[] = {proc_self(), "supervise", f->dir, "b=ready", NULL};
+	struct proc_spec spec = PROC_SPEC_INIT;
+	struct proc_result r;
+	spec.argv = argv;
+	assert_ok(proc_run(&spec, NULL, PATIENCE_MS, 4096, &r, err));
+	assert_int_equal(r.status, 1);
+	assert_non_null(strstr(r.errs, "already"));
+	proc_result_free(&r);
+	cleanup_json cJSON *fine = call(f, "{\"op\":\"wait\"}");
+}
+
+/* Its services must not outlive a supervisor that was killed; the socket it left is replaced by the next one. */
+static void test_supervisor_killed(void **data)
+{
+	struct fixture *f = *data;
+	START(f, "a=ready");
+	cleanup_json cJSON *all = call(f, "{\"op\":\"wait\"}");
+	kill(f->pid, SIGKILL);
+	wait_end(f->pid);
+	f->pid = 0;
+	wait_gone((pid_t)json_int(all, "services.0.pid", 0));
+	close(f->out);
+	struct err err = {0};
+	cleanup_json cJSON *none = call_with(f, "{\"op\":\"status\"}", &err);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	START(f, "a=ready");
+	cleanup_json cJSON *again = call(f, "{\"op\":\"wait\"}");
+}
+
+static void test_logs(void **data)
+{
+	struct fixture *f = *data;
+	START(f, "long-name=shout", "many=chatty");
+	cleanup_json cJSON *all = call(f, "{\"op\":\"wait\"}");
+	end(f);
+	cleanup_json cJSON *shout = supervisor_log_tail(f->dir, "long-name", 10),
+	                   *many = supervisor_log_tail(f->dir, "many", 150),
+	                   *none = supervisor_log_tail(f->dir, "../order", 10);
+	assert_int_equal(cJSON_GetArraySize(none), 0);
+	assert_int_equal(cJSON_GetArraySize(many), 150); /* from both files */
+	assert_string_equal(json_text(many, "149"), "line 199 of many that fill the file");
+	assert_string_equal(json_text(many, "0"), "line 50 of many that fill the file");
+	assert_string_equal(json_text(shout, "1"), "last words");
+	assert_int_equal(strlen(json_text(shout, "0")), 8192);
+	cleanup_free char *path = mem_printf("%s/log/many.log", f->dir);
+	struct stat st;
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_size <= 4096);
+	cleanup_str struct str echoed = STR_INIT;
+	char buf[4096];
+	for (ssize_t n; (n = read(f->out, buf, sizeof(buf))) > 0;)
+		str_addn(&echoed, buf, (size_t)n);
+	assert_non_null(strstr(echoed.p, "\nmany      | line 199 of many that fill the file\n"));
+	assert_non_null(strstr(echoed.p, "\nlong-name | last words\n"));
+	assert_non_null(strstr(echoed.p, "aaa … (cut)\n"));
+	assert_null(strchr(echoed.p, 27));
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(int argc, char **argv)
+{
+	if (argc >= 4 && !strcmp(argv[1], "service"))
+		return service(argv[2], argv[3]);
+	if (argc >= 4 && !strcmp(argv[1], "supervise"))
+		return supervise(argc, argv);
+	const struct CMUnitTest tests[] = {
+	        TEST(test_ready_and_end),     TEST(test_signal_ends),  TEST(test_second_signal),
+	        TEST(test_orphans),           TEST(test_config_error), TEST(test_crashes),
+	        TEST(test_missing_program),   TEST(test_kill),         TEST(test_stop_start_restart),
+	        TEST(test_bad_requests),      TEST(test_clients),      TEST(test_two_supervisors),
+	        TEST(test_supervisor_killed), TEST(test_logs),
+	};
+	return cmocka_run_group_tests_name("supervisor", tests, NULL, NULL);
+}
