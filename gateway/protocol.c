@@ -287,11 +287,14 @@ static void add_step(cJSON *j, const char *stage, int percent, const char *messa
 	json_add_text(j, "message", message);
 }
 
-cJSON *frame_progress(const cJSON *sid, const char *stage, int percent, const char *message, const char *log)
+cJSON *frame_progress(const cJSON *sid, const char *stage, int percent, const char *message, int64_t job,
+                      const char *log)
 {
 	cJSON *j = frame_new("progress", sid), *data = json_object();
 	add_step(j, stage, percent, message);
 	add_step(data, stage, percent, message);
+	if (job)
+		json_add_int(data, "job", job);
 	if (log) {
 		cJSON *logs = json_array();
 		cJSON_AddItemToArray(logs, cJSON_CreateString(log));

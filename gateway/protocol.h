@@ -74,7 +74,9 @@ int frame_parse(const char *text, size_t len, struct frame *f, struct fault *fau
 void frame_free(struct frame *f);
 
 /* Answers. ${sid} is the correlation id (copied); the caller owns the returned object. */
-cJSON *frame_progress(const cJSON *sid, const char *stage, int percent, const char *message, const char *log);
+/* ${job} (0: none) and a new ${log} line (NULL: none) travel under `data` only. */
+cJSON *frame_progress(const cJSON *sid, const char *stage, int percent, const char *message, int64_t job,
+                      const char *log);
 cJSON *frame_complete(const cJSON *sid, const char *content,
                       cJSON *data); /* transfers ${data}; may be NULL */
 cJSON *frame_question(const cJSON *sid, const char *question,

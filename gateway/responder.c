@@ -498,6 +498,9 @@ static void complete(struct response *out, const struct response *question, cons
 	const char *choice = strcmp(question->missing, "job") == 0 ? NULL : chosen(question, text);
 	words_split(&r.words, choice ? choice : text);
 	bool project = strcmp(question->command->name, "create_project") == 0;
+	for (size_t i = 0; i < r.words.n && project; i++)
+		r.words.used[i] = words_verb(r.words.at[i]) == VERB_CREATE ||
+		                  words_object(r.words.at[i]) == OBJECT_PROJECT;
 	if (project)
 		fill_project(&r);
 	else if (strcmp(question->missing, "job") == 0)
@@ -510,25 +513,34 @@ static void complete(struct response *out, const struct response *question, cons
 	conclude(out);
 }
 
+/* A single word that can be a name is the name that was asked for, even "test"; only cries for help stay what they are. */
+static bool plain_name(const struct words *w, const struct response *question)
+{
+	struct err ignored;
+	enum object o = w->n == 1 ? words_object(w->at[0]) : OBJECT_NONE;
+	return w->n == 1 && strcmp(question->missing, "name") == 0 && o != OBJECT_HELP &&
+	       o != OBJECT_STATUS && project_name_check(w->at[0], &ignored) == 0;
+}
+
 void responder_answer(const char *text, const struct response *question, struct response *out)
 {
 	struct words w;
-	enum lang lang;
 	words_split(&w, text);
-	bool no = w.n > 0 && w.n <= 2 && words_no(w.at[0]), cyrillic = w.cyrillic;
+	enum lang lang = w.cyrillic ? LANG_RU : question->lang;
+	bool no = w.n > 0 && w.n <= 2 && words_no(w.at[0]), name = plain_name(&w, question);
 	words_free(&w);
 	if (no) {
-		*out = (struct response){.lang = cyrillic ? LANG_RU : question->lang};
-		lang = out->lang;
+		*out = (struct response){.lang = lang};
 		say(out, true, T("Forgotten. What else?", "Забыто. Что ещё?"));
 		return;
 	}
-	responder_read(text, out);
-	bool same = out->understood && out->command == question->command;
-	if (out->understood && !same)
-		return;
-	response_free(out);
-	*out = (struct response){.lang = cyrillic ? LANG_RU : question->lang};
+	if (!name) {
+		responder_read(text, out);
+		if (out->understood && (out->command != question->command || out->type == RESPONSE_COMMAND))
+			return;
+		response_free(out);
+	}
+	*out = (struct response){.lang = lang};
 	complete(out, question, text);
 }
 

@@ -1,0 +1,169 @@
+#include "gateway/gateway.h"
+#include "core/clock.h"
+#include "core/http_server.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/proc.h"
+#include "gateway/health.h"
+#include "gateway/questions.h"
+#include "gateway/server.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define DRAIN_MS 3000
+#define GROUP "Gateway"
+
+const struct setting gateway_settings[] = {
+        {.key = "GATEWAY_HOST",
+         .type = SETTING_TEXT,
+         .def = "127.0.0.1",
+         .group = GROUP,
+         .help = "Address the gateway listens on; other than loopback needs GATEWAY_TOKEN or "
+                 "GATEWAY_ANONYMOUS"},
+        {.key = "GATEWAY_PORT",
+         .type = SETTING_INT,
+         .def = "18789",
+         .min = 0,
+         .max = 65535,
+         .group = GROUP,
+         .help = "Port of the WebSocket (0: any free one)"},
+        {.key = "GATEWAY_HEALTH_PORT",
+         .type = SETTING_INT,
+         .def = "18790",
+         .min = 0,
+         .max = 65535,
+         .group = GROUP,
+         .help = "Port of GET /health and /metrics (0: any free one)"},
+        {.key = "GATEWAY_LOG_LEVEL",
+         .type = SETTING_CHOICE,
+         .def = "info",
+         .allowed = "error|warn|info|debug",
+         .group = GROUP,
+         .help = "How much the gateway logs"},
+        {.key = "GATEWAY_TOKEN",
+         .type = SETTING_TEXT,
+         .secret = true,
+         .group = GROUP,
+         .help = "Secret that clients bring as `Authorization: Bearer` or ?token=; they may then do "
+                 "everything"},
+        {.key = "GATEWAY_ANONYMOUS",
+         .type = SETTING_CHOICE,
+         .def = "none",
+         .allowed = "none|viewer|operator",
+         .group = GROUP,
+         .help = "What clients without the token may do (from loopback everything, while no token is set)"},
+        {.key = "GATEWAY_ORIGINS",
+         .type = SETTING_TEXT,
+         .group = GROUP,
+         .help = "Comma list of web page origins that may connect (https://chat.example), besides this "
+                 "machine's own"},
+        {.key = "GATEWAY_RATE_LIMIT",
+         .type = SETTING_INT,
+         .def = "20",
+         .min = 0,
+         .max = 1000000,
+         .group = GROUP,
+         .help = "Messages a second that one connection may send, three times as many at once (0: no limit)"},
+        {.key = "GATEWAY_WORKER_TIMEOUT",
+         .type = SETTING_INT,
+         .def = "15",
+         .min = 1,
+         .max = 3600,
+         .group = GROUP,
+         .help = "Seconds a request waits while no worker runs, before the client is told so"},
+        {.key = NULL},
+};
+
+struct gateway {
+	struct hub hub;
+	struct access access;
+	struct server *server;
+	struct http_server *http;
+};
+
+static void on_asks_closed(void *arg)
+{
+	struct gateway *g = arg;
+	loop_stop(g->hub.loop);
+}
+
+static void on_drained(void *arg)
+{
+	struct gateway *g = arg;
+	asks_close(TAKE(g->hub.asks), on_asks_closed, g);
+}
+
+/* Requests under way are not answered with an error: their jobs go on, and a client that comes back with the same
+ * request id gets the answer. */
+static void on_signal(void *arg)
+{
+	struct gateway *g = arg;
+	g->hub.draining = true;
+	log_info("stopping: %zu connections are closed", g->hub.connections);
+	server_drain(g->server, DRAIN_MS, on_drained, g);
+}
+
+static void ignore(void *arg)
+{
+	(void)arg;
+}
+
+static void gateway_close(struct gateway *g)
+{
+	http_server_close(g->http);
+	server_free(g->server);
+	if (g->hub.asks)
+		asks_close(g->hub.asks, ignore, NULL);
+	feed_close(g->hub.feed);
+	questions_free(g->hub.questions);
+	if (g->hub.loop)
+		loop_close(g->hub.loop);
+	metrics_free(g->hub.metrics);
+	state_close(g->hub.st);
+}
+
+static int open_parts(struct gateway *g, const struct config *cfg, struct err *err)
+{
+	struct hub *hub = &g->hub;
+	hub->cfg = cfg;
+	hub->started_ms = clock_mono_ms();
+	hub->rate = (int)config_int(cfg, "GATEWAY_RATE_LIMIT");
+	hub->worker_timeout_ms = config_int(cfg, "GATEWAY_WORKER_TIMEOUT") * 1000;
+	if (access_open(&g->access, cfg, err) || state_open(&hub->st, cfg, err) || loop_open(&hub->loop, err))
+		return -1;
+	hub->metrics = metrics_new(gateway_metrics);
+	hub->questions = questions_new();
+	hub->asks = asks_open(hub->loop, cfg);
+	g->server = server_new(hub, &g->access);
+	return feed_open(&hub->feed, hub->loop, hub->st, &server_feed_events, g->server, err);
+}
+
+static int listen_both(struct gateway *g, const struct config *cfg, struct err *err)
+{
+	struct http_server_options options = {.host = g->access.host,
+	                                      .port = (int)config_int(cfg, "GATEWAY_HEALTH_PORT")};
+	if (http_server_open(&g->http, g->hub.loop, &options, health_handle, &g->hub, err))
+		return err_wrap(err, "GATEWAY_HEALTH_PORT");
+	if (server_listen(g->server, (int)config_int(cfg, "GATEWAY_PORT"), err))
+		return err_wrap(err, "GATEWAY_PORT");
+	return 0;
+}
+
+int gateway_main(const struct config *cfg, struct err *err)
+{
+	struct gateway g = {0};
+	enum log_level level = LOG_INFO;
+	log_level_parse(config_text(cfg, "GATEWAY_LOG_LEVEL"), &level);
+	log_open("gateway", level);
+	int failed = open_parts(&g, cfg, err) || listen_both(&g, cfg, err);
+	if (!failed) {
+		loop_on_signal(g.hub.loop, on_signal, &g);
+		log_info("listening on %s, WebSocket port %d, health port %d", g.access.host,
+		         server_port(g.server), http_server_port(g.http));
+		proc_ready();
+		loop_run(g.hub.loop);
+		log_info("stopped");
+	}
+	gateway_close(&g);
+	return failed ? -1 : 0;
+}
