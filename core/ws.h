@@ -13,8 +13,9 @@ struct ws; /* one connection, server or client side */
 struct ws_server;
 
 struct ws_events {
-	/* Server only, before the upgrade: return 0 to accept, or an HTTP status (401, 403) to refuse. Any text may
-	 * be NULL. ${query} is the raw query string, ${peer} the numeric address. */
+	/* Server only, before the upgrade: return 0 to 99 to accept (kept with the connection as ws_grant), or an HTTP
+	 * status (401, 403) to refuse. Any text may be NULL. ${query} is the raw query string, ${peer} the numeric
+	 * address. */
 	int (*accept)(void *arg, const char *path, const char *query, const char *authorization,
 	              const char *origin, const char *peer);
 	void (*open)(void *arg, struct ws *ws);
@@ -56,6 +57,8 @@ void ws_close(struct ws *ws, int code, const char *reason);
 void ws_set_data(struct ws *ws, void *data);
 void *ws_data(const struct ws *ws);
 const char *ws_peer(const struct ws *ws);
+/** What accept returned for this connection; 0 on the client's side. */
+int ws_grant(const struct ws *ws);
 size_t ws_queued(const struct ws *ws);
 
 #endif
