@@ -11,69 +11,6 @@
 #include <string.h>
 
 #define DRAIN_MS 3000
-#define GROUP "Gateway"
-
-const struct setting gateway_settings[] = {
-        {.key = "GATEWAY_HOST",
-         .type = SETTING_TEXT,
-         .def = "127.0.0.1",
-         .group = GROUP,
-         .help = "Address the gateway listens on; other than loopback needs GATEWAY_TOKEN or "
-                 "GATEWAY_ANONYMOUS"},
-        {.key = "GATEWAY_PORT",
-         .type = SETTING_INT,
-         .def = "18789",
-         .min = 0,
-         .max = 65535,
-         .group = GROUP,
-         .help = "Port of the WebSocket (0: any free one)"},
-        {.key = "GATEWAY_HEALTH_PORT",
-         .type = SETTING_INT,
-         .def = "18790",
-         .min = 0,
-         .max = 65535,
-         .group = GROUP,
-         .help = "Port of GET /health and /metrics (0: any free one)"},
-        {.key = "GATEWAY_LOG_LEVEL",
-         .type = SETTING_CHOICE,
-         .def = "info",
-         .allowed = "error|warn|info|debug",
-         .group = GROUP,
-         .help = "How much the gateway logs"},
-        {.key = "GATEWAY_TOKEN",
-         .type = SETTING_TEXT,
-         .secret = true,
-         .group = GROUP,
-         .help = "Secret that clients bring as `Authorization: Bearer` or ?token=; they may then do "
-                 "everything"},
-        {.key = "GATEWAY_ANONYMOUS",
-         .type = SETTING_CHOICE,
-         .def = "none",
-         .allowed = "none|viewer|operator",
-         .group = GROUP,
-         .help = "What clients without the token may do (from loopback everything, while no token is set)"},
-        {.key = "GATEWAY_ORIGINS",
-         .type = SETTING_TEXT,
-         .group = GROUP,
-         .help = "Comma list of web page origins that may connect (https://chat.example), besides this "
-                 "machine's own"},
-        {.key = "GATEWAY_RATE_LIMIT",
-         .type = SETTING_INT,
-         .def = "20",
-         .min = 0,
-         .max = 1000000,
-         .group = GROUP,
-         .help = "Messages a second that one connection may send, three times as many at once (0: no limit)"},
-        {.key = "GATEWAY_WORKER_TIMEOUT",
-         .type = SETTING_INT,
-         .def = "15",
-         .min = 1,
-         .max = 3600,
-         .group = GROUP,
-         .help = "Seconds a request waits while no worker runs, before the client is told so"},
-        {.key = NULL},
-};
-
 struct gateway {
 	struct hub hub;
 	struct access access;
