@@ -79,15 +79,23 @@ static int insert_block(struct state *st, const char *uuid, const struct lease_b
 	return 0;
 }
 
+int lease_possible(struct state *st, struct err *err)
+{
+	int64_t low, high;
+	config_range(st->cfg, "SESSION_PORT_RANGE", &low, &high);
+	return low > 0 ? 0
+	               : err_set(err, ERR_QUOTA,
+	                         "no ports are left for sessions here: SESSION_PORT_RANGE is empty (a "
+	                         "session inside "
+	                         "a session has none of its own; start it from outside)");
+}
+
 int lease_take(struct state *st, const char *uuid, struct lease_block *block, struct err *err)
 {
 	int64_t low, high;
 	config_range(st->cfg, "SESSION_PORT_RANGE", &low, &high);
-	if (low <= 0)
-		return err_set(err, ERR_QUOTA,
-		               "no ports are left for sessions here: SESSION_PORT_RANGE is empty (a session "
-		               "inside a "
-		               "session has none of its own; start it from outside)");
+	if (lease_possible(st, err))
+		return -1;
 	int stack = lease_stack_ports(), nested = (int)config_int(st->cfg, "SESSION_NESTED_PORTS");
 	struct lease_block b = {.count = stack + nested};
 	b.port = find_block(st, (int)low, (int)high, b.count, err);

@@ -23,6 +23,9 @@ int lease_stack_ports(void);
 /** Whether ${port} can be bound on 127.0.0.1 now. */
 bool lease_port_free(int port);
 
+/** Whether there is a range to lease from: 0, or -1 with ERR_QUOTA. */
+int lease_possible(struct state *st, struct err *err);
+
 /**
  * Lease a block for session ${uuid}. Within a transaction of the caller's. ERR_QUOTA when the range is empty or holds no
  * free block of that size. Leases stay until the session's row is removed.

@@ -107,7 +107,7 @@ static int insert(struct state *st, struct session_row *row, struct session_row 
 	struct lease_block block;
 	if (failed->name && store_apply(st, failed, EVENT_GONE, NULL, NULL, 0, err))
 		return -1;
-	return check_quota(st, row->owner, err) || store_insert(st, row, err) ||
+	return lease_possible(st, err) || check_quota(st, row->owner, err) || store_insert(st, row, err) ||
 	                       lease_take(st, row->uuid, &block, err)
 	               ? -1
 	               : 0;

@@ -10,9 +10,11 @@
 #include "sessions/test_sessions.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -51,6 +53,12 @@ static int bind_port(int64_t port)
 	return bind(fd, (struct sockaddr *)&a, sizeof(a)) || listen(fd, 5);
 }
 
+static bool fault_file(const struct config *cfg, const char *name)
+{
+	cleanup_free char *path = mem_printf("%s/../../../fault-%s", config_text(cfg, "STATE_DIR"), name);
+	return path_exists(path);
+}
+
 /* How the test wants ${service} to misbehave: the content of fault-<service> in the outer state directory. */
 static void misbehave(const struct config *cfg, const char *service)
 {
@@ -75,6 +83,25 @@ static void misbehave(const struct config *cfg, const char *service)
 	}
 }
 
+/* A session made inside a session, and one inside that, which must be refused. */
+static void nest(const struct config *cfg)
+{
+	struct state *st = NULL;
+	struct err err = {0};
+	cleanup_json cJSON *args = cJSON_Parse(
+	                           "{\"name\":\"inner\",\"services\":[\"gateway\",\"test-runner\"]}"),
+	                   *result = NULL;
+	struct job_request request = {.kind = "session.start", .args = args, .owner = "cli:inner"};
+	if (state_open(&st, cfg, &err) || jobs_run(st, kinds, &request, NULL, NULL, &result, &err)) {
+		fprintf(stderr, "nested: %s\n", err.msg);
+		/* the innermost is expected to be refused for want of ports, and goes on */
+		if (err.code != ERR_QUOTA || !strstr(err.msg, "SESSION_PORT_RANGE is empty"))
+			_exit(3);
+		fprintf(stderr, "refused as it should be\n");
+	}
+	state_close(st);
+}
+
 static int service_main(const char *service, const char *env_file)
 {
 	static const struct setting *const tables[] = {state_settings,   worker_settings,
@@ -87,6 +114,9 @@ static int service_main(const char *service, const char *env_file)
 		return 3;
 	}
 	misbehave(cfg, service);
+	if (!strcmp(service, "worker") &&
+	    (fault_file(cfg, "nest") || config_int(cfg, "SESSION_MAX_COUNT") == 0))
+		nest(cfg);
 	static const char *const ports[][3] = {{"telegram", "TELEGRAM_PORT"},
 	                                       {"gateway", "GATEWAY_PORT"},
 	                                       {"gateway", "GATEWAY_HEALTH_PORT"},
@@ -289,6 +319,21 @@ static bool answers(const char *url)
 	                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	cleanup_close int fd = socket(AF_INET, SOCK_STREAM, 0);
 	return connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+}
+
+static bool is_supervisor(pid_t pid, const char *name)
+{
+	char path[64], cmdline[512] = "";
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	ssize_t len = file_peek(path, cmdline, sizeof(cmdline));
+	return len > 0 && memmem(cmdline, (size_t)len, "supervise", 9) &&
+	       (!name || memmem(cmdline, (size_t)len, name, strlen(name) + 1));
+}
+
+static const cJSON *only_removed(const cJSON *reaped)
+{
+	assert_int_equal(cJSON_GetArraySize(json_at(reaped, "removed")), 1);
+	return json_at(reaped, "removed")->child;
 }
 
 /* -- tests -- */
@@ -524,6 +569,38 @@ static void what_escapes_is_killed(void **data)
 	assert_nothing_left(t);
 }
 
+static void nested_ones_die_with_it(void **data)
+{
+	struct test_state *t = *data;
+	fault(t, "nest", "1");
+	cleanup_json cJSON *r = run(t, "session.start", "{\"name\":\"outer\"}");
+	struct err err = {0};
+	assert_int_equal(processes(t), 8); /* 5 and, inside, supervisor, gateway, worker */
+	cleanup_free char *inner = state_path(t->st,
+	                                      "sessions/outer/state/sessions/inner/log/test-runner.log"),
+	                  *log = NULL;
+	assert_ok(file_read(inner, 10000, &log, NULL, err));
+	assert_non_null(strstr(log, "refused as it should be"));
+	err_clear(&err);
+	stop_clean(t, "outer");
+	assert_nothing_left(t);
+	/* and when the outer supervisor is killed, the inner one is an orphan that the reaper finds */
+	cleanup_json cJSON *again = run(t, "session.start", "{\"name\":\"outer\"}");
+	cleanup_free struct marker_proc *list = NULL;
+	int n = marker_find(t->st->install, NULL, &list, &err);
+	for (int i = 0; i < n; i++)
+		if (is_supervisor(list[i].id.pid, "outer"))
+			proc_signal(&list[i].id, SIGKILL);
+	/* its death is seen by the lock being free */
+	cleanup_free char *lock = state_path(t->st, "sessions/outer/supervisor.lock");
+	int fd = open(lock, O_RDWR);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	close(fd);
+	cleanup_json cJSON *reaped = run(t, "session.reap", "{}");
+	assert_string_equal(json_text(only_removed(reaped), "reason"), "crashed");
+	assert_nothing_left(t);
+}
+
 static void services(void **data)
 {
 	struct test_state *t = *data;
@@ -672,12 +749,6 @@ static void expire(struct test_state *t, const char *set)
 	assert_ok(db_run(t->st->db, err, sql, ""));
 }
 
-static const cJSON *only_removed(const cJSON *reaped)
-{
-	assert_int_equal(cJSON_GetArraySize(json_at(reaped, "removed")), 1);
-	return json_at(reaped, "removed")->child;
-}
-
 static void reap_expired(void **data)
 {
 	struct test_state *t = *data;
@@ -714,10 +785,7 @@ static void kill_supervisor(struct test_state *t)
 	struct err err = {0};
 	int n = marker_find(t->st->install, NULL, &list, &err);
 	for (int i = 0; i < n; i++) {
-		char path[64], cmdline[512] = "";
-		snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)list[i].id.pid);
-		ssize_t len = file_peek(path, cmdline, sizeof(cmdline));
-		if (len > 0 && memmem(cmdline, (size_t)len, "supervise", 9))
+		if (is_supervisor(list[i].id.pid, NULL))
 			proc_signal(&list[i].id, SIGKILL);
 	}
 	for (int i = 0; i < n; i++) {
@@ -816,6 +884,7 @@ int main(int argc, char **argv)
 	        T(a_failed_start_leaves_its_reason),
 	        T(cancel_and_stop_during_a_start),
 	        T(what_escapes_is_killed),
+	        T(nested_ones_die_with_it),
 	        T(services),
 	        T(kept_and_resumed),
 	        T(extend),
