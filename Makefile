@@ -7,7 +7,7 @@ MAKEFLAGS += --no-builtin-rules
 PACKAGES := gcc make pkg-config libcurl4-openssl-dev libcjson-dev libwebsockets-dev libwebsockets-evlib-uv \
             libsqlite3-dev uuid-dev libfyaml-dev libuv1-dev libmd4c-dev libmd4c-html0-dev libcmocka-dev \
             libmicrohttpd-dev libssl-dev ca-certificates
-TEST_PACKAGES := clang clang-format python3 nodejs
+TEST_PACKAGES := clang python3
 LIBS := libcurl libcjson libwebsockets sqlite3 uuid libfyaml libuv md4c-html libmicrohttpd libcrypto
 
 CC ?= gcc
@@ -17,37 +17,98 @@ endif
 BUILD ?= build$(if $(MUTANTS),/mutants)$(if $(SAN),/asan)$(if $(filter clang,$(CC)),/clang)
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
+RUN = $(BUILD)/codefoundry
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+
 FLOORS := core jobs compose sessions testsuite testsuite/telegram deploy gateway bot cli
 SRC  := $(filter-out %_test.c,$(wildcard $(addsuffix /*.c,$(FLOORS))))
-UNIT := $(wildcard $(addsuffix /*_test.c,$(FLOORS)))
+UNIT := $(wildcard $(addsuffix /*_test.c,$(FLOORS) tests))
 OBJ  := $(SRC:%.c=$(BUILD)/obj/%.o)
 LIBOBJ := $(filter-out $(BUILD)/obj/cli/main.o,$(OBJ))
 UNITBIN := $(UNIT:%.c=$(BUILD)/test/%)
 
 CPPFLAGS = -I. -D_GNU_SOURCE -DCODEFOUNDRY_VERSION='"$(VERSION)"' $(if $(MUTANTS),-DMUTANTS)
 CFLAGS = -std=gnu17 -O2 -g -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
-         -Wmissing-prototypes -Wvla -Werror -fstack-protector-strong -fno-common \
+         -Wmissing-prototypes -Wno-missing-field-initializers -Werror -fstack-protector-strong -fno-common \
          $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -O1)
 comma := ,
 LDFLAGS = -Wl,-z,relro,-z,now -Wl,--as-needed $(if $(SAN),-fsanitize=address$(comma)undefined)
-PKG_CFLAGS = $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
-PKG_LIBS = $(shell pkg-config --libs $(LIBS)) -lpthread
+PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS) 2>/dev/null)
+PKG_LIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread
 
+.SECONDARY:
 .PHONY: help
 help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
 
+##@ Run
+.PHONY: up down chat status health start-session stop-session restart-session list-sessions show-session logs \
+        auto-cleanup jobs
+up: deps ## Install what is missing, build, start everything, say how to talk to it
+	@$(MAKE) --no-print-directory build
+	@$(RUN) up
+
+down: ## Stop everything (sessions live on)
+	@$(RUN) down
+
+chat: ## Talk to the bot in this terminal
+	@$(RUN) chat
+
+status: ## What runs where
+	@$(RUN) status
+
+health: ## Ask every part for its health
+	@$(RUN) health
+
+##@ Sessions
+start-session: ## Start a session (SESSION=demo)
+	@$(RUN) session start $(SESSION)
+
+stop-session: ## Stop and remove a session (SESSION=demo)
+	@$(RUN) session stop $(SESSION)
+
+restart-session: ## Restart a session (SESSION=demo [SERVICE=gateway])
+	@$(RUN) session restart $(SESSION) $(SERVICE)
+
+list-sessions: ## List the sessions
+	@$(RUN) session list
+
+show-session: ## Services and addresses of a session (SESSION=demo)
+	@$(RUN) session show $(SESSION)
+
+logs: ## Last log lines of a session (SESSION=demo [SERVICE=gateway])
+	@$(RUN) session logs $(SESSION) $(SERVICE)
+
+auto-cleanup: ## Remove expired sessions and what was cut off
+	@$(RUN) session reap
+
+jobs: ## List the newest jobs
+	@$(RUN) job list
+
 ##@ Build
-.PHONY: build
+.PHONY: deps test-deps build clean
+deps: ## Install the packages it is built with (Debian; root or sudo)
+	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { echo "installing packages…"; \
+	 $(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qy --no-install-recommends $(PACKAGES); }
+
+test-deps: deps
+	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { echo "installing packages for the tests…"; \
+	 DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qy --no-install-recommends $(TEST_PACKAGES); }
+
+clean: ## Remove what was built
+	@rm -rf build
+
 build: $(BUILD)/codefoundry ## Build build/codefoundry
 
 $(BUILD)/codefoundry: $(OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+	@echo "  link  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  cc    $<"
+	@$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/libcodefoundry.a: $(LIBOBJ)
 	@rm -f $@
@@ -56,7 +117,8 @@ $(BUILD)/libcodefoundry.a: $(LIBOBJ)
 # One unit test links the whole library: what it does not use stays out.
 $(BUILD)/test/%: $(BUILD)/obj/%.o $(BUILD)/libcodefoundry.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libcodefoundry.a $(PKG_LIBS) -lcmocka
+	@echo "  link  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libcodefoundry.a $(PKG_LIBS) -lcmocka
 
 # Files that are put into the program by EMBED().
 $(BUILD)/obj/testsuite/telegram/page.o: $(wildcard testsuite/telegram/*.html)
