@@ -1,25 +1,31 @@
 #include "core/proc.h"
-#include "core/clock.h"
-#include "core/file.h"
 #include "core/mem.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define READY_FD 3
 #define KEEP_FD 4
-#define KILL_GRACE_MS 2000
+#define FIRST_OTHER_FD 5
+#define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 extern char **environ;
+
+/* What the child tells when it cannot become the program. */
+struct failure {
+	int error;
+	bool in_cwd; /* the directory, not the program, was at fault */
+};
 
 static bool same_key(const char *a, const char *b)
 {
@@ -27,10 +33,18 @@ static bool same_key(const char *a, const char *b)
 	return strcspn(b, "=") == n && !strncmp(a, b, n);
 }
 
+static bool has_key(const char *const *env, const char *key)
+{
+	for (; env && *env; env++)
+		if (same_key(*env, key))
+			return true;
+	return false;
+}
+
 /* The child's environment: borrowed strings in an owned, NULL-terminated array. */
 static char **make_env(const struct proc_spec *spec, const char *ready)
 {
-	static const char *const kept[] = {"PATH=", "HOME=", "LANG=", "TZ=", "TERM="};
+	static const char *const kept[] = {"PATH=", "HOME=", "LANG=", "TZ=", "TERM=", NULL};
 	size_t n = 0, more = 0;
 	while (environ && environ[n])
 		n++;
@@ -38,59 +52,115 @@ static char **make_env(const struct proc_spec *spec, const char *ready)
 		more++;
 	char **env = mem_alloc((n + more + 2) * sizeof(*env));
 	size_t used = 0;
-	for (size_t i = 0; i < n; i++) {
-		bool keep = !spec->clear_env;
-		for (size_t k = 0; k < ARRAY_LEN(kept); k++)
-			keep |= same_key(environ[i], kept[k]);
-		for (size_t k = 0; k < more; k++)
-			keep &= !same_key(environ[i], spec->env[k]);
-		if (keep && !same_key(environ[i], "CODEFOUNDRY_READY_FD="))
+	for (size_t i = 0; i < n; i++)
+		if ((!spec->clear_env || has_key(kept, environ[i])) && !has_key(spec->env, environ[i]) &&
+		    !same_key(environ[i], "CODEFOUNDRY_READY_FD="))
 			env[used++] = environ[i];
-	}
-	for (size_t k = 0; k < more; k++)
-		env[used++] = (char *)spec->env[k];
+	for (size_t k = 0; k < more; k++) /* the last of a key wins */
+		if (strchr(spec->env[k], '=') && !has_key(spec->env + k + 1, spec->env[k]))
+			env[used++] = (char *)spec->env[k];
 	if (spec->ready_fd > 0)
 		env[used++] = (char *)ready;
 	return env;
 }
 
-/* In the child, between fork and exec: only async-signal-safe calls. Report errno on ${report} when it fails. */
+/* The file to execute: looked up here rather than with execvp(3), which gives what it cannot execute to a shell.
+ * Relative directories in PATH are left out. NULL when there is none; the caller frees it. */
+static char *find_program(const char *name, char *const *env)
+{
+	if (strchr(name, '/'))
+		return mem_strdup(name);
+	const char *path = PATH_DEFAULT;
+	for (; *env; env++)
+		if (same_key(*env, "PATH="))
+			path = *env + strlen("PATH=");
+	for (size_t n; name[0] && *path; path += n + (path[n] == ':')) {
+		n = strcspn(path, ":");
+		cleanup_free char *file = mem_printf("%.*s/%s", (int)n, path, name);
+		struct stat st;
+		if (path[0] == '/' && stat(file, &st) == 0 && S_ISREG(st.st_mode) && access(file, X_OK) == 0)
+			return TAKE(file);
+	}
+	return NULL;
+}
+
+/* In the child: nothing but 0–4 goes over exec. */
+static void keep_no_others(void)
+{
+	if (syscall(SYS_close_range, (unsigned)FIRST_OTHER_FD, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */) == 0)
+		return;
+	struct rlimit limit; /* before Linux 5.11, or forbidden by a container's seccomp filter */
+	int end = getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > 65536 ? 65536 : (int)limit.rlim_cur;
+	for (int fd = FIRST_OTHER_FD; fd < end; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+/* In the child: put the spec's descriptors at 0–4. First out of the way, then into place. */
+static int place(const struct proc_spec *spec)
+{
+	int fds[FIRST_OTHER_FD] = {spec->in, spec->out, spec->errfd,
+	                           spec->ready_fd > 0 ? spec->ready_fd : PROC_NULL,
+	                           spec->keep_fd > 0 ? spec->keep_fd : PROC_NULL};
+	for (int i = 0; i < FIRST_OTHER_FD; i++)
+		if (fds[i] >= 0 && (fds[i] = fcntl(fds[i], F_DUPFD, 10)) < 0)
+			return -1;
+	for (int i = 0; i < FIRST_OTHER_FD; i++) {
+		if (fds[i] == PROC_NULL && i >= READY_FD)
+			close(i);
+		else if (fds[i] == PROC_NULL && (fds[i] = open("/dev/null", O_RDWR)) < 0)
+			return -1;
+		if (fds[i] >= 0 && dup2(fds[i], i) < 0)
+			return -1;
+	}
+	keep_no_others();
+	return 0;
+}
+
+/* In the child, between fork and exec: only async-signal-safe calls. Reports on ${report} when it fails. */
 static void become(const struct proc_spec *spec, const char *program, char **env, pid_t parent, int report)
 {
-	int fds[5] = {spec->in, spec->out, spec->errfd, spec->ready_fd > 0 ? spec->ready_fd : PROC_NULL,
-	              spec->keep_fd > 0 ? spec->keep_fd : PROC_NULL};
+	struct failure failure = {0};
 	sigset_t none;
 	sigemptyset(&none);
 	for (int s = 1; s < NSIG; s++)
 		signal(s, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	int high = fcntl(report, F_DUPFD_CLOEXEC, 10);
+	if (high < 0)
+		goto failed;
+	report = high;
 	if (spec->new_session ? setsid() < 0 : !spec->same_group && setpgid(0, 0))
 		goto failed;
-	if (spec->die_with_parent && (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() != parent))
+	if (spec->die_with_parent && prctl(PR_SET_PDEATHSIG, SIGKILL))
 		goto failed;
-	/* first out of the way of 0–4, then into place */
-	report = fcntl(report, F_DUPFD_CLOEXEC, 10);
-	for (int i = 0; i < 5; i++)
-		if (fds[i] >= 0 && (fds[i] = fcntl(fds[i], F_DUPFD, 10)) < 0)
-			goto failed;
-	for (int i = 0; i < 5; i++) {
-		if (fds[i] == PROC_NULL && i < 3)
-			fds[i] = open("/dev/null", O_RDWR);
-		if (fds[i] >= 0 && dup2(fds[i], i) < 0)
-			goto failed;
-		if (fds[i] == PROC_NULL && i >= 3)
-			close(i);
-	}
-	syscall(SYS_close_range, 5u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
-	if (spec->cwd && chdir(spec->cwd))
+	if (spec->die_with_parent && getppid() != parent)
+		_exit(128 + SIGKILL); /* it died before we asked */
+	if (place(spec))
 		goto failed;
-	environ = env;
-	execvp(program, (char *const *)spec->argv);
-failed:;
-	int e = errno;
-	if (write(report, &e, sizeof(e)) < 0)
+	failure.in_cwd = spec->cwd && chdir(spec->cwd);
+	if (!failure.in_cwd)
+		execve(program, (char *const *)spec->argv, env);
+failed:
+	failure.error = errno;
+	if (write(report, &failure, sizeof(failure)) < 0)
 		_exit(126);
 	_exit(127);
+}
+
+/* Wait until the child has become the program (the report closes) or told why it could not. */
+static int await_exec(const struct proc_spec *spec, pid_t child, int report, struct err *err)
+{
+	struct failure failure = {0};
+	ssize_t n;
+	while ((n = read(report, &failure, sizeof(failure))) < 0 && errno == EINTR)
+		;
+	if (n == 0)
+		return 0;
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (failure.in_cwd)
+		return err_sys(err, failure.error, "start %s in %s", spec->argv[0], spec->cwd);
+	return err_sys(err, n == (ssize_t)sizeof(failure) ? failure.error : EIO, "start %s", spec->argv[0]);
 }
 
 int proc_spawn(const struct proc_spec *spec, pid_t *pid, struct err *err)
@@ -98,205 +168,31 @@ int proc_spawn(const struct proc_spec *spec, pid_t *pid, struct err *err)
 	int report[2];
 	char ready[40];
 	snprintf(ready, sizeof(ready), "CODEFOUNDRY_READY_FD=%d", READY_FD);
+	cleanup_free char **env = make_env(spec, ready);
+	cleanup_free char *program = find_program(spec->argv[0], env);
+	if (!program)
+		return err_set(err, ERR_NOT_FOUND, "start %s: there is no such program in PATH: install it",
+		               spec->argv[0]);
 	if (pipe2(report, O_CLOEXEC))
 		return err_sys(err, errno, "start %s: pipe", spec->argv[0]);
 	cleanup_close int in = report[0];
 	cleanup_close int out = report[1];
-	char **env = make_env(spec, ready);
 	pid_t parent = getpid();
 	sigset_t all, old;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old); /* no handler of ours may run in the child */
 	pid_t child = fork();
 	if (child == 0)
-		become(spec, spec->argv[0], env, parent, out);
+		become(spec, program, env, parent, out);
 	int fork_errno = errno;
 	sigprocmask(SIG_SETMASK, &old, NULL);
-	free(env);
 	if (child < 0)
 		return err_sys(err, fork_errno, "start %s: fork", spec->argv[0]);
 	close(TAKE_FD(out));
-	int e = 0;
-	ssize_t n;
-	while ((n = read(in, &e, sizeof(e))) < 0 && errno == EINTR)
-		;
-	if (n == 0) {
-		*pid = child;
-		return 0;
-	}
-	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-		;
-	return err_sys(err, n == (ssize_t)sizeof(e) ? e : EIO, "start %s", spec->argv[0]);
-}
-
-/* One captured stream of proc_run. */
-struct stream {
-	int fd;
-	char *p;
-	size_t len, cap;
-};
-
-static void stream_read(struct stream *s, size_t max, bool *cut)
-{
-	char buf[16384];
-	ssize_t n = read(s->fd, buf, sizeof(buf));
-	if (n < 0 && (errno == EINTR || errno == EAGAIN))
-		return;
-	if (n <= 0) {
-		close(TAKE_FD(s->fd));
-		return;
-	}
-	size_t keep = (size_t)n;
-	if (s->len + keep > max) {
-		keep = max - s->len;
-		*cut = true;
-	}
-	if (s->len + keep + 1 > s->cap) {
-		s->cap = (s->len + keep + 1) * 2;
-		s->p = mem_resize(s->p, s->cap, 1);
-	}
-	memcpy(s->p + s->len, buf, keep);
-	s->len += keep;
-}
-
-static char *stream_take(struct stream *s)
-{
-	if (!s->p)
-		return mem_strdup("");
-	s->p[s->len] = '\0';
-	return TAKE(s->p);
-}
-
-/* Move data until the child is gone (its pidfd is readable) and both streams are closed or it left them behind. */
-static void converse(pid_t pid, int pidfd, int *in, const char *input, struct stream s[2], int64_t timeout_ms,
-                     size_t max, struct proc_result *r)
-{
-	int64_t deadline = clock_mono_ms() + timeout_ms, kill_at = INT64_MAX;
-	size_t left = input ? strlen(input) : 0;
-	bool gone = false;
-	while (!gone || s[0].fd >= 0 || s[1].fd >= 0) {
-		struct pollfd p[4] = {{.fd = gone ? -1 : pidfd, .events = POLLIN},
-		                      {.fd = s[0].fd, .events = POLLIN},
-		                      {.fd = s[1].fd, .events = POLLIN},
-		                      {.fd = *in, .events = POLLOUT}};
-		int64_t now = clock_mono_ms(), until = r->timed_out ? kill_at : deadline;
-		/* what the child left running may keep the pipes open: one more second of it is enough */
-		int wait = gone                    ? 1000
-		           : until <= now          ? 0
-		           : until - now > INT_MAX ? INT_MAX
-		                                   : (int)(until - now);
-		int n = poll(p, 4, wait);
-		if (n == 0 && gone)
-			break;
-		if (p[1].revents)
-			stream_read(&s[0], max, &r->cut);
-		if (p[2].revents)
-			stream_read(&s[1], max, &r->cut);
-		if (p[3].revents) {
-			ssize_t w = left ? write(*in, input, left) : -1;
-			input += w > 0 ? w : 0;
-			left -= w > 0 ? (size_t)w : 0;
-			if ((w < 0 && errno != EAGAIN && errno != EINTR) || !left)
-				close(TAKE_FD(*in));
-		}
-		gone |= p[0].revents != 0;
-		if (!gone && clock_mono_ms() >= until) {
-			kill(-pid, r->timed_out ? SIGKILL : SIGTERM);
-			kill_at = r->timed_out ? INT64_MAX : clock_mono_ms() + KILL_GRACE_MS;
-			r->timed_out = true;
-		}
-	}
-}
-
-int proc_run(const struct proc_spec *given, const char *input, int64_t timeout_ms, size_t max_bytes,
-             struct proc_result *result, struct err *err)
-{
-	struct proc_spec spec = *given;
-	int in[2] = {-1, -1}, out[2] = {-1, -1}, errs[2] = {-1, -1};
-	struct stream s[2] = {{.fd = -1}, {.fd = -1}};
-	pid_t pid = 0;
-	*result = (struct proc_result){0};
-	if (pipe2(out, O_CLOEXEC) || pipe2(errs, O_CLOEXEC) || (input && pipe2(in, O_CLOEXEC))) {
-		err_sys(err, errno, "start %s: pipe", spec.argv[0]);
-		goto done;
-	}
-	if (input) {
-		spec.in = in[0];
-		fcntl(in[1], F_SETFL, O_NONBLOCK);
-	}
-	spec.out = out[1];
-	spec.errfd = errs[1];
-	spec.same_group = false;
-	if (proc_spawn(&spec, &pid, err)) {
-		pid = 0;
-		goto done;
-	}
-	close(TAKE_FD(out[1]));
-	close(TAKE_FD(errs[1]));
-	s[0].fd = TAKE_FD(out[0]);
-	s[1].fd = TAKE_FD(errs[0]);
-	void (*pipe_handler)(int) = signal(SIGPIPE, SIG_IGN);
-	cleanup_close int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	converse(pid, pidfd, &in[1], input, s, timeout_ms, max_bytes, result);
-	signal(SIGPIPE, pipe_handler);
-	int status = 0;
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	result->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	result->out_len = s[0].len;
-	result->err_len = s[1].len;
-	result->out = stream_take(&s[0]);
-	result->errs = stream_take(&s[1]);
-done:;
-	int fds[] = {in[0], in[1], out[0], out[1], errs[0], errs[1], s[0].fd, s[1].fd};
-	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
-	return pid ? 0 : -1;
-}
-
-void proc_result_free(struct proc_result *r)
-{
-	free(r->out);
-	free(r->errs);
-	*r = (struct proc_result){0};
-}
-
-int proc_identify(pid_t pid, struct proc_id *id)
-{
-	char path[64], buf[1024];
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (file_peek(path, buf, sizeof(buf)) <= 0)
+	if (await_exec(spec, child, in, err))
 		return -1;
-	char *p = strrchr(buf, ')'); /* the name may hold anything, even ") Z 1" */
-	if (!p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X')
-		return -1;
-	p += 2;
-	for (int field = 3; field < 22 && p; field++)
-		if ((p = strchr(p, ' ')))
-			p++;
-	if (!p)
-		return -1;
-	id->pid = pid;
-	id->start = strtoll(p, NULL, 10);
+	*pid = child;
 	return 0;
-}
-
-bool proc_alive(const struct proc_id *id)
-{
-	struct proc_id now;
-	return id->pid > 0 && proc_identify(id->pid, &now) == 0 && (!id->start || now.start == id->start);
-}
-
-int proc_signal(const struct proc_id *id, int sig)
-{
-	cleanup_close int fd = (int)syscall(SYS_pidfd_open, id->pid, 0);
-	if (fd < 0)
-		return errno == ESRCH ? 0 : -1;
-	/* the descriptor pins whoever has the pid now: look once more whether it is the one meant */
-	if (!proc_alive(id))
-		return 0;
-	return syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0) && errno != ESRCH ? -1 : 0;
 }
 
 const char *proc_self(void)
@@ -308,9 +204,10 @@ const char *proc_self(void)
 			return "/proc/self/exe";
 		path[n] = '\0';
 		/* a rebuilt program: the kernel marks the old name; the new file is what should be started */
-		char *deleted = strstr(path, " (deleted)");
-		if (deleted)
-			*deleted = '\0';
+		static const char deleted[] = " (deleted)";
+		size_t rest = sizeof(deleted) - 1;
+		if ((size_t)n > rest && !strcmp(path + n - rest, deleted))
+			path[(size_t)n - rest] = '\0';
 	}
 	return path;
 }
@@ -321,7 +218,10 @@ void proc_ready(void)
 	if (!text)
 		return;
 	int fd = atoi(text);
-	if (fd > 2 && write(fd, "\n", 1) == 1)
+	if (fd > 2) {
+		ssize_t told = write(fd, "\n", 1);
+		(void)told; /* a supervisor that is gone needs no answer */
 		close(fd);
+	}
 	unsetenv("CODEFOUNDRY_READY_FD");
 }

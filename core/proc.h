@@ -13,20 +13,23 @@
 enum { PROC_NULL = -1, PROC_INHERIT = -2 };
 
 struct proc_spec {
-	const char *const *argv; /* NULL-terminated; argv[0] is looked up in PATH unless it has a slash */
-	const char *const *env;  /* "K=V" to add or replace, NULL-terminated, may be NULL */
-	bool clear_env;          /* start from PATH, HOME, LANG, TZ and TERM only */
-	const char *cwd;         /* NULL: unchanged */
-	int in, out, errfd;      /* descriptors to use as 0, 1, 2; PROC_NULL or PROC_INHERIT */
-	int ready_fd;            /* passed as descriptor 3 and named in CODEFOUNDRY_READY_FD; <= 0: none */
-	int keep_fd;             /* passed as descriptor 4 (a lock the child inherits); <= 0: none */
-	bool same_group;         /* stay in the caller's process group (for the terminal) */
-	bool new_session;        /* setsid: detached from the terminal */
-	bool die_with_parent;    /* SIGKILL when the parent thread ends */
+	const char *const
+	        *argv; /* NULL-terminated; argv[0] is looked up in the child's PATH unless it has a slash */
+	const char *const *
+	        env; /* "K=V" to add or replace, "K" to remove; the last of a key wins; NULL-terminated, may be NULL */
+	bool clear_env;       /* start from PATH, HOME, LANG, TZ and TERM only */
+	const char *cwd;      /* NULL: unchanged */
+	int in, out, errfd;   /* descriptors to use as 0, 1, 2; PROC_NULL or PROC_INHERIT */
+	int ready_fd;         /* passed as descriptor 3 and named in CODEFOUNDRY_READY_FD; <= 0: none */
+	int keep_fd;          /* passed as descriptor 4 (a lock the child inherits); <= 0: none */
+	bool same_group;      /* stay in the caller's process group (for the terminal) */
+	bool new_session;     /* setsid: detached from the terminal */
+	bool die_with_parent; /* SIGKILL when the parent thread ends */
 };
 #define PROC_SPEC_INIT ((struct proc_spec){.in = PROC_NULL, .out = PROC_INHERIT, .errfd = PROC_INHERIT})
 
-/** Start a child. Returns 0 and ${*pid}, or -1; a program that cannot be executed is reported here, by name. */
+/** Start a child. Returns 0 and ${*pid}, or -1; a program that cannot be executed (or a ${cwd} that is missing) is reported
+ * here, by name. A relative argv[0] with a slash counts from ${cwd}. Files that are no programs are never given to a shell. */
 int proc_spawn(const struct proc_spec *spec, pid_t *pid, struct err *err);
 
 struct proc_result {
@@ -38,8 +41,9 @@ struct proc_result {
 
 /**
  * Run to the end with captured output (spec's in/out/errfd are ignored but `in`), ${input} (may be NULL) on its
- * standard input. After ${timeout_ms} the group gets TERM, 2 s later KILL. Returns 0 when it ran, whatever its
- * status, or -1 when it could not be started. Blocks.
+ * standard input. After ${timeout_ms} (<= 0: never) the group gets TERM, 2 s later KILL. What the child leaves running
+ * is waited for 1 s when it holds the output open, then left behind. Returns 0 when it ran, whatever its status (255 when
+ * someone else reaped it), or -1 when it could not be started. Blocks.
  */
 int proc_run(const struct proc_spec *spec, const char *input, int64_t timeout_ms, size_t max_bytes,
              struct proc_result *result, struct err *err);
@@ -54,7 +58,8 @@ struct proc_id {
 int proc_identify(pid_t pid, struct proc_id *id);
 /** Whether exactly this process still runs. */
 bool proc_alive(const struct proc_id *id);
-/** Send ${sig} to this process, never to another one that has its pid now. 0 also when it is gone. */
+/** Send ${sig} to this process, never to another one that has its pid now. 0 also when it is gone; -1 (errno) when it may
+ * not be, or when its start time is unknown. */
 int proc_signal(const struct proc_id *id, int sig);
 
 /** Absolute path of the running program. Borrowed, never NULL. */

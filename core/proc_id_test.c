@@ -1,0 +1,215 @@
+/* Identity. The test program is its own child: `proc_id_test MODE`. */
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/mem.h"
+#include "core/proc.h"
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+/* after the standard headers */
+#include <cmocka.h>
+
+static char dir[64];
+static struct err err;
+
+static void wait_forever(void)
+{
+	for (;;)
+		pause();
+}
+
+static void child_wait(char **argv)
+{
+	(void)argv;
+	if (write(1, "w", 1) == 1)
+		wait_forever();
+}
+
+/* As a program that was rebuilt while it runs. */
+static void child_self(char **argv)
+{
+	unlink(argv[-2]);
+	printf("%s", proc_self());
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(char **argv);
+} modes[] = {
+        {"wait", child_wait},
+        {"self", child_self},
+};
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(dir, "/tmp/proc_test.XXXXXX");
+	err_clear(&err);
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	return tree_remove(dir, &err);
+}
+
+#define ARGV(...) ((const char *const[]){proc_self(), __VA_ARGS__, NULL})
+#define RUN_MS 20000
+
+static int finished(pid_t pid)
+{
+	int status = 0;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* A child that says when it runs. */
+static pid_t waiting_child(void)
+{
+	int p[2];
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	struct proc_spec spec = PROC_SPEC_INIT;
+	spec.argv = ARGV("wait");
+	spec.out = p[1];
+	pid_t pid;
+	assert_int_equal(proc_spawn(&spec, &pid, &err), 0);
+	close(p[1]);
+	char c;
+	assert_int_equal(read(p[0], &c, 1), 1);
+	close(p[0]);
+	return pid;
+}
+
+static void identity_is_pid_and_start(void **state)
+{
+	(void)state;
+	struct proc_id self, id, other;
+	assert_int_equal(proc_identify(getpid(), &self), 0);
+	assert_true(self.start > 0 && proc_alive(&self));
+	static const pid_t nobody[] = {0, -1, 0x7fffffff};
+	for (size_t i = 0; i < ARRAY_LEN(nobody); i++) {
+		assert_int_equal(proc_identify(nobody[i], &id), -1);
+		assert_false(proc_alive(&(struct proc_id){nobody[i], 1}));
+	}
+	pid_t pid = waiting_child();
+	assert_int_equal(proc_identify(pid, &id), 0);
+	other = id;
+	other.start--;
+	assert_true(proc_alive(&id));
+	assert_false(proc_alive(&other));
+	assert_int_equal(proc_signal(&other, SIGKILL), 0); /* another process of that pid: gone */
+	other.start = 0;
+	assert_int_equal(proc_signal(&other, SIGKILL), -1); /* unknown: it might be anybody */
+	assert_int_equal(proc_signal(&(struct proc_id){0, 5}, SIGKILL), -1);
+	assert_int_equal(proc_signal(&(struct proc_id){-1, 5}, SIGKILL), -1);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	assert_int_equal(proc_signal(&id, SIGTERM), 0);
+	siginfo_t info;
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	assert_false(proc_alive(&id)); /* a zombie */
+	assert_int_equal(proc_identify(pid, &other), -1);
+	assert_int_equal(proc_signal(&id, SIGTERM), 0);
+	assert_int_equal(finished(pid), 128 + SIGTERM);
+	assert_false(proc_alive(&id));
+	assert_int_equal(proc_signal(&id, SIGTERM), 0);
+}
+
+static void names_do_not_confuse(void **state)
+{
+	(void)state;
+	struct proc_id id, before;
+	assert_int_equal(proc_identify(getpid(), &before), 0);
+	static const char *const names[] = {"a b", ") Z 1 2 3", "((((", "))))", ""};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		prctl(PR_SET_NAME, names[i]);
+		assert_int_equal(proc_identify(getpid(), &id), 0);
+		assert_int_equal(id.start, before.start);
+	}
+	prctl(PR_SET_NAME, "proc_test");
+}
+
+/* A real second use of a pid, which root may ask the kernel for. */
+static void a_pid_used_again_is_another_process(void **state)
+{
+	(void)state;
+	pid_t first = waiting_child(), second = 0;
+	struct proc_id id;
+	assert_int_equal(proc_identify(first, &id), 0);
+	kill(first, SIGKILL);
+	finished(first);
+	/* start times count in ticks of 10 ms: let one pass */
+	for (int64_t start = clock_mono_ms(); clock_mono_ms() < start + 20;)
+		;
+	for (int attempt = 0; attempt < 20 && second != first; attempt++) {
+		cleanup_close int fd = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || dprintf(fd, "%d", first - 1) < 0)
+			break;
+		if ((second = fork()) == 0)
+			wait_forever();
+		if (second != first) {
+			kill(second, SIGKILL);
+			finished(second);
+		}
+	}
+	if (second != first)
+		skip(); /* not allowed, or the machine is busy starting others */
+	struct proc_id now;
+	assert_int_equal(proc_identify(second, &now), 0);
+	assert_false(proc_alive(&id));
+	assert_int_equal(proc_signal(&id, SIGKILL), 0);
+	assert_int_equal(waitpid(second, NULL, WNOHANG), 0);
+	assert_int_equal(proc_signal(&now, SIGKILL), 0);
+	assert_int_equal(finished(second), 128 + SIGKILL);
+}
+
+static void self_is_a_file(void **state)
+{
+	(void)state;
+	assert_int_equal(proc_self()[0], '/');
+	assert_true(path_exists(proc_self()));
+	/* a program that was rebuilt while it runs, at a place with an odd name */
+	cleanup_free char *odd = mem_printf("%s/a (deleted) b", dir), *prog = mem_printf("%s/prog", odd);
+	cleanup_free char *bytes = NULL;
+	size_t len;
+	assert_int_equal(dir_make(odd, 0755, &err), 0);
+	assert_int_equal(file_read(proc_self(), 200u << 20, &bytes, &len, &err), 0);
+	assert_int_equal(file_write(prog, bytes, len, 0755, &err), 0);
+	struct proc_spec spec = PROC_SPEC_INIT;
+	spec.argv = (const char *const[]){prog, "self", NULL};
+	struct proc_result r;
+	assert_int_equal(proc_run(&spec, NULL, RUN_MS, 4096, &r, &err), 0);
+	assert_string_equal(r.out, prog);
+	assert_false(path_exists(prog));
+	proc_result_free(&r);
+}
+
+static int as_child(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(modes); i++)
+		if (!strcmp(argv[1], modes[i].name))
+			return modes[i].fn(argv + 2), 0;
+	return 99;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		return as_child(argc, argv);
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	        TEST(identity_is_pid_and_start),
+	        TEST(names_do_not_confuse),
+	        TEST(a_pid_used_again_is_another_process),
+	        TEST(self_is_a_file),
+	};
+	return cmocka_run_group_tests_name("core/proc_id", tests, NULL, NULL);
+}
