@@ -58,6 +58,8 @@ void job_relay(struct job *job);
 /* -- job_run.c -- */
 /** Take the lock of job ${id}. Returns 0 and ${*fd}, 1 when another holds it, or -1. */
 int job_lock(const struct state *st, int64_t id, int *fd, struct err *err);
+/** lock_take of ${path}, tried for a fifth of a second. */
+int job_lock_patiently(const char *path, int *fd, struct err *err);
 /** Remove the lock file of a finished job; only its holder may. */
 void job_lock_remove(const struct state *st, int64_t id);
 /**

@@ -33,6 +33,17 @@ void job_lock_remove(const struct state *st, int64_t id)
 	unlink(path);
 }
 
+int job_lock_patiently(const char *path, int *fd, struct err *err)
+{
+	int rc = lock_take(path, fd, err);
+	/* who looks whether somebody holds it does so for an instant */
+	for (int i = 0; rc == 1 && i < LOCK_TRIES; i++) {
+		poll(NULL, 0, LOCK_RETRY_MS);
+		rc = lock_take(path, fd, err);
+	}
+	return rc;
+}
+
 static const struct job_kind *find_kind(const struct job_kind *const *kinds, const char *name)
 {
 	for (; kinds && *kinds; kinds++)
@@ -244,12 +255,9 @@ static int run_locked(struct job *job, struct err *err)
 int jobs_exec(struct state *st, const struct job_kind *const *kinds, int64_t id, struct err *err)
 {
 	cleanup_close int lock = -1;
-	int rc = job_lock(st, id, &lock, err);
-	/* who looks for crashed jobs holds the lock for an instant */
-	for (int i = 0; rc == 1 && i < LOCK_TRIES; i++) {
-		poll(NULL, 0, LOCK_RETRY_MS);
-		rc = job_lock(st, id, &lock, err);
-	}
+	cleanup_free char *dir = state_path(st, "jobs"),
+	                  *path = state_path(st, "jobs/%lld.lock", (long long)id);
+	int rc = dir_make(dir, 0700, err) ? -1 : job_lock_patiently(path, &lock, err);
 	if (rc)
 		return rc < 0 ? -1
 		              : err_set(err, ERR_BUSY, "job %lld runs in another process", (long long)id);

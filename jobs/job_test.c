@@ -14,8 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 10000
-
 /* -- kinds -- */
 
 static void note(struct job *job, const char *name)
@@ -152,35 +150,9 @@ static pid_t start_exec(int64_t id)
 	return start("exec", text);
 }
 
-static int wait_end(pid_t pid)
-{
-	int status = 0;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 static int exec_job(int64_t id)
 {
-	return wait_end(start_exec(id));
-}
-
-/* Wait for a row that satisfies ${sql} (a condition on jobs). */
-static void wait_for(struct state *st, const char *sql)
-{
-	struct bell *bell;
-	int64_t until = clock_mono_ms() + PATIENCE_MS;
-	cleanup_free char *query = mem_printf("SELECT count(*) FROM jobs WHERE %s", sql);
-	assert_ok(bell_open(&bell, st->dir, err));
-	for (;;) {
-		int64_t n = 0;
-		assert_ok(db_get_int(st->db, &n, err, query, ""));
-		if (n)
-			break;
-		if (clock_mono_ms() > until)
-			fail_msg("never came true: %s", sql);
-		bell_wait(bell, 1000);
-	}
-	bell_close(bell);
+	return test_wait_end(start_exec(id));
 }
 
 #define assert_job(st, id, want, want_code, want_error)                                                      \
@@ -194,17 +166,9 @@ static void wait_for(struct state *st, const char *sql)
 		job_row_free(&row_);                                                                         \
 	} while (0)
 
-static char *notes(struct state *st, const char *name)
-{
-	cleanup_free char *path = state_path(st, "%s", name);
-	char *text = NULL;
-	struct err err = {0};
-	return file_read(path, 1000, &text, NULL, &err) ? mem_strdup("") : text;
-}
-
 #define assert_notes(st, name, want)                                                                         \
 	do {                                                                                                 \
-		cleanup_free char *text_ = notes(st, name);                                                  \
+		cleanup_free char *text_ = test_file(st, name);                                              \
 		assert_string_equal(text_, want);                                                            \
 	} while (0)
 
@@ -334,10 +298,10 @@ static void test_cancel_running(void **data)
 	struct test_state *t = *data;
 	int64_t id = enqueue(t->st, "wait", NULL);
 	pid_t pid = start_exec(id);
-	wait_for(t->st, "stage = 'waiting'");
+	test_wait_job(t->st, "stage = 'waiting'");
 	assert_ok(jobs_cancel(t->st, id, "tg:9", err));
 	assert_ok(jobs_cancel(t->st, id, "tg:8", err)); /* twice is fine, the first counts */
-	assert_int_equal(wait_end(pid), 0);
+	assert_int_equal(test_wait_end(pid), 0);
 	assert_job(t->st, id, JOB_CANCELLED, ERR_CANCELLED, "cancelled by tg:9");
 	assert_notes(t->st, "undone", "1\n");
 }
@@ -347,9 +311,9 @@ static void test_cancel_by_signal(void **data)
 	struct test_state *t = *data;
 	int64_t id = enqueue(t->st, "wait", NULL);
 	pid_t pid = start_exec(id);
-	wait_for(t->st, "stage = 'waiting'");
+	test_wait_job(t->st, "stage = 'waiting'");
 	kill(pid, SIGTERM);
-	assert_int_equal(wait_end(pid), 0);
+	assert_int_equal(test_wait_end(pid), 0);
 	assert_job(t->st, id, JOB_CANCELLED, ERR_CANCELLED, "cancelled");
 }
 
@@ -358,9 +322,9 @@ static void test_cancel_unchecked(void **data)
 	struct test_state *t = *data;
 	int64_t id = enqueue(t->st, "deaf", NULL);
 	pid_t pid = start_exec(id);
-	wait_for(t->st, "stage = 'deaf'");
+	test_wait_job(t->st, "stage = 'deaf'");
 	assert_ok(jobs_cancel(t->st, id, "x", err));
-	assert_int_equal(wait_end(pid), 0);
+	assert_int_equal(test_wait_end(pid), 0);
 	assert_job(t->st, id, JOB_CANCELLED, ERR_CANCELLED,
 	           "cancelled by x; it ended with: child got a signal");
 }
@@ -435,9 +399,9 @@ static void test_crash_cancelled(void **data)
 	struct test_state *t = *data;
 	int64_t id = enqueue(t->st, "wait", NULL);
 	pid_t pid = start_exec(id);
-	wait_for(t->st, "stage = 'waiting'");
+	test_wait_job(t->st, "stage = 'waiting'");
 	kill(pid, SIGKILL);
-	wait_end(pid);
+	test_wait_end(pid);
 	assert_ok(jobs_cancel(t->st, id, "tg:9", err));
 	assert_int_equal(recover(t->st), 1);
 	assert_job(t->st, id, JOB_CANCELLED, ERR_CANCELLED, "cancelled by tg:9");
@@ -472,12 +436,12 @@ static void test_same_job_twice(void **data)
 	struct test_state *t = *data;
 	int64_t id = enqueue(t->st, "wait", NULL);
 	pid_t first = start_exec(id);
-	wait_for(t->st, "stage = 'waiting'");
+	test_wait_job(t->st, "stage = 'waiting'");
 	assert_int_equal(exec_job(id), 1);
 	assert_int_equal(recover(t->st), 0);
 	assert_job(t->st, id, JOB_RUNNING, ERR_NONE, NULL);
 	kill(first, SIGTERM);
-	assert_int_equal(wait_end(first), 0);
+	assert_int_equal(test_wait_end(first), 0);
 }
 
 static void test_event_bound(void **data)
@@ -570,9 +534,9 @@ static void test_run_interrupted(void **data)
 {
 	struct test_state *t = *data;
 	pid_t pid = start("run", "wait");
-	wait_for(t->st, "stage = 'waiting'");
+	test_wait_job(t->st, "stage = 'waiting'");
 	kill(pid, SIGINT);
-	assert_int_equal(wait_end(pid), err_exit_code(ERR_CANCELLED));
+	assert_int_equal(test_wait_end(pid), err_exit_code(ERR_CANCELLED));
 	assert_job(t->st, 1, JOB_CANCELLED, ERR_CANCELLED, "cancelled");
 }
 
@@ -580,9 +544,9 @@ static void test_run_killed(void **data)
 {
 	struct test_state *t = *data;
 	pid_t pid = start("run", "wait");
-	wait_for(t->st, "stage = 'waiting'");
+	test_wait_job(t->st, "stage = 'waiting'");
 	kill(pid, SIGKILL);
-	wait_end(pid);
+	test_wait_end(pid);
 	assert_int_equal(recover(t->st), 1); /* a terminal's job is undone, not tried again later */
 	assert_job(t->st, 1, JOB_FAILED, ERR_FAILED, "interrupted: the terminal that ran it went away");
 	assert_notes(t->st, "undone", "2\n");
@@ -593,22 +557,22 @@ static void test_run_in_turn(void **data)
 {
 	struct test_state *t = *data;
 	pid_t first = start("run", "wait");
-	wait_for(t->st, "stage = 'waiting'");
+	test_wait_job(t->st, "stage = 'waiting'");
 	pid_t second = start("run", "echo");
-	wait_for(t->st, "id = 2");
+	test_wait_job(t->st, "id = 2");
 	pid_t third = start("run", "echo");
-	wait_for(t->st, "id = 3");
+	test_wait_job(t->st, "id = 3");
 	pid_t fourth = start("run", "echo");
-	wait_for(t->st, "id = 4");
+	test_wait_job(t->st, "id = 4");
 	kill(third, SIGKILL);
-	wait_end(third);
+	test_wait_end(third);
 	kill(fourth, SIGTERM);
-	assert_int_equal(wait_end(fourth), err_exit_code(ERR_CANCELLED));
+	assert_int_equal(test_wait_end(fourth), err_exit_code(ERR_CANCELLED));
 	assert_job(t->st, 2, JOB_QUEUED, ERR_NONE, NULL);
 	assert_job(t->st, 4, JOB_CANCELLED, ERR_CANCELLED, NULL);
 	assert_ok(jobs_cancel(t->st, 1, "x", err));
-	assert_int_equal(wait_end(first), 130);
-	assert_int_equal(wait_end(second), 0);
+	assert_int_equal(test_wait_end(first), 130);
+	assert_int_equal(test_wait_end(second), 0);
 	recover(t->st);
 	assert_job(t->st, 3, JOB_CANCELLED, ERR_CANCELLED, "the terminal that asked for it went away");
 }
@@ -622,13 +586,17 @@ static int child(const char *how, const char *what)
 	test_state_connect(&t);
 	struct job_request req = {.kind = what, .owner = "cli:x", .session = "demo"};
 	int64_t id = 0;
+	int status;
 	if (!strcmp(how, "enqueue")) {
 		req = (struct job_request){.kind = "echo", .owner = "x", .origin = what};
-		return jobs_enqueue(t.st, &req, &id, NULL, &err) ? 1 : 0;
+		status = jobs_enqueue(t.st, &req, &id, NULL, &err) ? 1 : 0;
+	} else if (!strcmp(how, "run")) {
+		status = jobs_run(t.st, kinds, &req, NULL, NULL, NULL, &err) ? err_exit_code(err.code) : 0;
+	} else {
+		status = jobs_exec(t.st, kinds, atoll(what), &err) ? 1 : 0;
 	}
-	if (!strcmp(how, "run"))
-		return jobs_run(t.st, kinds, &req, NULL, NULL, NULL, &err) ? err_exit_code(err.code) : 0;
-	return jobs_exec(t.st, kinds, atoll(what), &err) ? 1 : 0;
+	test_state_disconnect(&t);
+	return status;
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)

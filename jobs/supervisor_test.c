@@ -48,14 +48,20 @@ static void pause_for_ever(void)
 /* A daemon of the worst kind: own session, deaf to everything but KILL. */
 static void orphan(void)
 {
+	int up[2];
+	char c;
+	if (pipe(up))
+		_exit(9);
 	if (fork() == 0) {
 		setsid();
 		for (int s = 1; s < 32; s++)
 			signal(s, SIG_IGN);
-		if (fork() == 0)
-			pause_for_ever();
+		if (fork() == 0 && write(up[1], "x", 1) != 1)
+			_exit(9);
 		pause_for_ever();
 	}
+	if (read(up[0], &c, 1) != 1)
+		_exit(9);
 }
 
 /* Returns how often this was called for ${name} in the directory of the test. */
@@ -144,13 +150,6 @@ static int setup(void **data)
 	return 0;
 }
 
-static int wait_end(pid_t pid)
-{
-	int status = 0;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 /* Processes whose environment names this test's directory. */
 static int survivors(struct fixture *f)
 {
@@ -175,7 +174,7 @@ static int teardown(void **data)
 	struct fixture *f = *data;
 	if (f->pid) {
 		kill(f->pid, SIGTERM);
-		wait_end(f->pid);
+		test_wait_end(f->pid);
 	}
 	if (f->out >= 0)
 		close(f->out);
@@ -229,7 +228,7 @@ static cJSON *call(struct fixture *f, const char *request)
 static void end(struct fixture *f)
 {
 	cleanup_json cJSON *reply = call(f, "{\"op\":\"shutdown\"}");
-	assert_int_equal(wait_end(f->pid), 0);
+	assert_int_equal(test_wait_end(f->pid), 0);
 	f->pid = 0;
 }
 
@@ -277,7 +276,7 @@ static void test_signal_ends(void **data)
 	struct fixture *f = *data;
 	START(f, "a=ready", "b=stubborn", "c=crash");
 	kill(f->pid, SIGTERM);
-	assert_int_equal(wait_end(f->pid), 0);
+	assert_int_equal(test_wait_end(f->pid), 0);
 	f->pid = 0;
 	assert_int_equal(survivors(f), 0);
 }
@@ -289,7 +288,7 @@ static void test_second_signal(void **data)
 	cleanup_json cJSON *all = call(f, "{\"op\":\"wait\"}");
 	kill(f->pid, SIGTERM);
 	kill(f->pid, SIGINT);
-	assert_int_equal(wait_end(f->pid), 0);
+	assert_int_equal(test_wait_end(f->pid), 0);
 	f->pid = 0;
 	assert_int_equal(survivors(f), 0);
 }
@@ -470,7 +469,7 @@ static void test_supervisor_killed(void **data)
 	START(f, "a=ready");
 	cleanup_json cJSON *all = call(f, "{\"op\":\"wait\"}");
 	kill(f->pid, SIGKILL);
-	wait_end(f->pid);
+	test_wait_end(f->pid);
 	f->pid = 0;
 	wait_gone((pid_t)json_int(all, "services.0.pid", 0));
 	close(f->out);

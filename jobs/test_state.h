@@ -8,11 +8,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 /* cmocka needs those above */
+#include "core/bell.h"
+#include "core/clock.h"
 #include "core/config.h"
 #include "core/file.h"
+#include "core/mem.h"
 #include "jobs/state.h"
 #include "jobs/worker.h"
 #include <cmocka.h>
+#include <string.h>
+#include <sys/wait.h>
 
 /* Within ${call}, `err` is an error object of its own. */
 #define assert_ok(call)                                                                                      \
@@ -45,11 +50,52 @@ static inline void test_state_open(struct test_state *t)
 	test_state_connect(t);
 }
 
-static inline void test_state_close(struct test_state *t)
+static inline void test_state_disconnect(struct test_state *t)
 {
 	state_close(t->st);
 	config_free(t->cfg);
+}
+
+static inline void test_state_close(struct test_state *t)
+{
+	test_state_disconnect(t);
 	assert_ok(tree_remove(t->dir, err));
+}
+
+/* Wait for a job row that satisfies ${sql}. */
+static inline void test_wait_job(struct state *st, const char *sql)
+{
+	struct bell *bell;
+	int64_t until = clock_mono_ms() + 15000;
+	cleanup_free char *query = mem_printf("SELECT count(*) FROM jobs WHERE %s", sql);
+	assert_ok(bell_open(&bell, st->dir, err));
+	for (;;) {
+		int64_t n = 0;
+		assert_ok(db_get_int(st->db, &n, err, query, ""));
+		if (n)
+			break;
+		if (clock_mono_ms() > until)
+			fail_msg("never came true: %s", sql);
+		bell_wait(bell, 1000);
+	}
+	bell_close(bell);
+}
+
+/* Exit code of our child, or 128 + signal. */
+static inline int test_wait_end(pid_t pid)
+{
+	int status = 0;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Content of a small file of the state directory, "" when it is missing. The caller frees it. */
+static inline char *test_file(struct state *st, const char *name)
+{
+	cleanup_free char *path = state_path(st, "%s", name);
+	char *text = NULL;
+	struct err err = {0};
+	return file_read(path, 10000, &text, NULL, &err) ? mem_strdup("") : text;
 }
 
 #endif
