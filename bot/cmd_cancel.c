@@ -1,0 +1,79 @@
+#include "bot/commands.h"
+#include "core/mem.h"
+#include "jobs/job.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The newest job of this user that is not over; 0 when there is none. */
+static int newest(struct call *c, int64_t *id, struct err *err)
+{
+	char owner[32];
+	return db_get_int(c->bot->st->db, id, err,
+	                  "SELECT id FROM jobs WHERE owner = ? AND state IN ('queued','running') ORDER BY id "
+	                  "DESC LIMIT 1",
+	                  "t", call_owner(c, owner));
+}
+
+/* ${*text} tells the outcome. 1: not allowed, and it was said. */
+static int cancel(struct call *c, int64_t id, char **text, struct err *err)
+{
+	char owner[32], number[24];
+	struct job_row row = {0};
+	snprintf(number, sizeof(number), "%" PRId64, id);
+	if (jobs_get(c->bot->st, id, &row, err))
+		return -1;
+	cleanup_free char *kind = mem_strdup(row.kind);
+	bool may = call_may(c, row.owner);
+	job_row_free(&row);
+	if (!may) {
+		*text = texts_make(c->lang, T_NOT_JOB_OWNER, TEXT_ARGS({"job", number}));
+		return call_audit(c, "job.cancel", number, "denied", err);
+	}
+	if (jobs_cancel(c->bot->st, id, call_owner(c, owner), err)) {
+		if (err->code != ERR_STATE)
+			return -1;
+		err_clear(err);
+		*text = texts_make(c->lang, T_CANCEL_OVER, TEXT_ARGS({"job", number}));
+		return 0;
+	}
+	*text = texts_make(c->lang, T_CANCEL_ASKED, TEXT_ARGS({"job", number}, {"kind", kind}));
+	return call_audit(c, "job.cancel", number, "ok", err);
+}
+
+/* The progress message itself tells the end; the button only flashes a notice. */
+int cmd_cancel_job(struct call *c, const char *payload, struct err *err)
+{
+	cleanup_free char *text = NULL;
+	if (cancel(c, strtoll(payload, NULL, 10), &text, err))
+		return -1;
+	c->notice = mem_strdup(text);
+	return 0;
+}
+
+static int run(struct call *c, const char *args, struct err *err)
+{
+	char word[24], *end;
+	int64_t id = 0;
+	cleanup_free char *text = NULL;
+	if (*call_word(&args, word, sizeof(word))) {
+		id = strtoll(word[0] == '#' ? word + 1 : word, &end, 10);
+		if (*end || id <= 0)
+			return call_usage(c, err);
+	} else if (newest(c, &id, err)) {
+		return -1;
+	}
+	if (!id)
+		return call_text(c, T_CANCEL_NONE, TEXT_NONE, err);
+	return cancel(c, id, &text, err) ? -1 : call_say(c, text, NULL, err);
+}
+
+const struct command cmd_cancel = {
+        .name = "cancel",
+        .role = ROLE_OPERATOR,
+        .about = {"Cancel a job, or the newest one of yours", "Отменить задание или последнее своё"},
+        .usage = "/cancel [job]",
+        .example = "/cancel 12",
+        .run = run,
+};

@@ -1,0 +1,45 @@
+#include "bot/commands.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include "sessions/session.h"
+
+static void add_line(struct str *html, const cJSON *session)
+{
+	char left[64];
+	const char *state = json_text(session, "state"), *name = json_text(session, "name");
+	int64_t expires = json_int(session, "expires_at", 0) - clock_now_ms();
+	clock_duration(expires > 0 ? expires : 0, left, sizeof(left));
+	str_add(html, "• <b>");
+	str_add_html(html, name ? name : "?");
+	str_add(html, "</b> – ");
+	str_add_html(html, state ? state : "?");
+	str_add(html, ", ⏳ ");
+	str_add(html, left);
+	str_add(html, ", ");
+	str_add_html(html, json_text(session, "owner") ? json_text(session, "owner") : "?");
+	str_addc(html, '\n');
+}
+
+static int run(struct call *c, const char *args, struct err *err)
+{
+	(void)args;
+	cleanup_json cJSON *list = sessions_list(c->bot->st, false, err);
+	if (!list)
+		return -1;
+	if (cJSON_GetArraySize(list) == 0)
+		return call_text(c, T_SESSIONS_NONE, TEXT_NONE, err);
+	cleanup_str struct str html = STR_INIT;
+	const cJSON *session;
+	texts_add(&html, c->lang, T_SESSIONS_HEAD, TEXT_NONE);
+	cJSON_ArrayForEach(session, list) add_line(&html, session);
+	return call_say(c, str_text(&html), NULL, err);
+}
+
+const struct command cmd_sessions = {
+        .name = "sessions",
+        .role = ROLE_VIEWER,
+        .about = {"Sessions that are alive", "Живые сессии"},
+        .usage = "/sessions",
+        .example = "/sessions",
+        .run = run,
+};

@@ -1,0 +1,98 @@
+#include "bot/commands.h"
+#include "bot/results.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include "jobs/worker.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/statvfs.h>
+
+static char *gateway(const struct call *c)
+{
+	const struct link *link = c->bot->link;
+	char since[64], detail[96];
+	clock_duration(clock_mono_ms() - link_since(link), since, sizeof(since));
+	if (!link_connected(link))
+		return texts_make(c->lang, T_STATUS_DOWN, TEXT_ARGS({"detail", since}));
+	if (link_rtt_ms(link) < 0)
+		snprintf(detail, sizeof(detail), "%s", since);
+	else
+		snprintf(detail, sizeof(detail), "ping %" PRId64 " ms, %s", link_rtt_ms(link), since);
+	return texts_make(c->lang, T_STATUS_UP, TEXT_ARGS({"detail", detail}));
+}
+
+static char *telegram(const struct call *c)
+{
+	const struct poller *p = c->bot->poller;
+	cleanup_free char *detail = mem_printf("@%s, %s", c->bot->username, c->bot->api_url);
+	if (p && poller_state(p) != POLLER_RUNNING && poller_state(p) != POLLER_STARTING)
+		return texts_make(c->lang, T_STATUS_DOWN, TEXT_ARGS({"detail", poller_reason(p)}));
+	return texts_make(c->lang, T_STATUS_UP, TEXT_ARGS({"detail", detail}));
+}
+
+static int last_test(const struct call *c, char **text, struct err *err)
+{
+	cleanup_query struct query q = QUERY_INIT;
+	if (db_query(
+	            c->bot->st->db, &q, err,
+	            "SELECT total - skipped, passed, finished_at FROM test_runs WHERE finished_at IS NOT NULL"
+	            " ORDER BY id DESC LIMIT 1",
+	            ""))
+		return -1;
+	int row = query_next(&q, err);
+	if (row <= 0) {
+		*text = row < 0 ? NULL : mem_strdup(texts_raw(c->lang, T_STATUS_NO_TEST));
+		return row;
+	}
+	char total[24], passed[24], rate[16], ago[64];
+	snprintf(total, sizeof(total), "%" PRId64, query_int(&q, 0));
+	snprintf(passed, sizeof(passed), "%" PRId64, query_int(&q, 1));
+	clock_duration(clock_now_ms() - query_int(&q, 2), ago, sizeof(ago));
+	*text = texts_make(
+	        c->lang, T_STATUS_TEST,
+	        TEXT_ARGS({"total", total}, {"passed", passed}, {"ago", ago},
+	                  {"rate", results_rate(query_int(&q, 1), query_int(&q, 0), rate, sizeof(rate))}));
+	return 0;
+}
+
+static const char *disk_free(const struct call *c, char *buf, size_t size)
+{
+	struct statvfs fs;
+	if (statvfs(c->bot->st->dir, &fs))
+		return "?";
+	snprintf(buf, size, "%.1f GiB", (double)fs.f_bavail * (double)fs.f_frsize / (1 << 30));
+	return buf;
+}
+
+static int run(struct call *c, const char *args, struct err *err)
+{
+	int64_t running = 0, all = 0;
+	char sessions[64], disk[32];
+	cleanup_free char *test = NULL;
+	(void)args;
+	if (db_get_int(c->bot->st->db, &running, err, "SELECT count(*) FROM sessions WHERE state = 'running'",
+	               "") ||
+	    db_get_int(c->bot->st->db, &all, err, "SELECT count(*) FROM sessions WHERE state <> 'failed'",
+	               "") ||
+	    last_test(c, &test, err))
+		return -1;
+	snprintf(sessions, sizeof(sessions), "%" PRId64 " (%" PRId64 " running)", all, running);
+	cleanup_free char *up = gateway(c), *tg = telegram(c);
+	const char *worker =
+	        texts_raw(c->lang, worker_alive(c->bot->st) ? T_STATUS_RUNNING : T_STATUS_STOPPED);
+	return call_text(c, T_STATUS,
+	                 TEXT_ARGS({"gateway", up}, {"worker", worker},
+	                           {"engine", config_text(c->bot->cfg, "ENGINE")}, {"sessions", sessions},
+	                           {"disk", disk_free(c, disk, sizeof(disk))}, {"test", test},
+	                           {"telegram", tg}),
+	                 err);
+}
+
+const struct command cmd_status = {
+        .name = "status",
+        .role = ROLE_VIEWER,
+        .about = {"What works and what does not", "Что работает, а что нет"},
+        .usage = "/status",
+        .example = "/status",
+        .run = run,
+};

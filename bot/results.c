@@ -1,0 +1,150 @@
+#include "bot/results.h"
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REASON_BYTES 400
+
+static char *number(int64_t n, char buf[24])
+{
+	snprintf(buf, 24, "%" PRId64, n);
+	return buf;
+}
+
+const char *results_rate(int64_t passed, int64_t total, char *buf, size_t size)
+{
+	if (total <= 0)
+		return "–";
+	snprintf(buf, size, "%" PRId64 " %%", passed * 100 / total);
+	return buf;
+}
+
+static void session_started(enum lang lang, const struct job_row *row, struct str *out)
+{
+	const cJSON *r = row->result, *e;
+	cleanup_str struct str endpoints = STR_INIT;
+	char ready[64], expires[64];
+	cJSON_ArrayForEach(e, json_at(r, "endpoints"))
+	{
+		str_add(&endpoints, "• ");
+		str_add_html(&endpoints, json_text(e, "service") ? json_text(e, "service") : "?");
+		str_add(&endpoints, " ");
+		str_add_html(&endpoints, json_text(e, "name") ? json_text(e, "name") : "");
+		str_add(&endpoints, ": <code>");
+		str_add_html(&endpoints, json_text(e, "url") ? json_text(e, "url") : "?");
+		str_add(&endpoints, "</code>\n");
+	}
+	clock_duration(json_int(r, "ready_ms", 0), ready, sizeof(ready));
+	clock_duration(json_int(r, "expires_at", 0) - clock_now_ms(), expires, sizeof(expires));
+	texts_add(out, lang, T_SESSION_STARTED,
+	          TEXT_ARGS({"session", json_text(r, "name")}, {"time", ready},
+	                    {"endpoints", str_text(&endpoints)}, {"expires", expires}));
+}
+
+static void session_stopped(enum lang lang, const struct job_row *row, struct str *out)
+{
+	const cJSON *r = row->result, *receipt = json_at(r, "receipt");
+	char processes[24], ports[24], files[24], rows[24];
+	if (!receipt) {
+		texts_add(out, lang, T_SESSION_KEPT, TEXT_ARGS({"session", json_text(r, "name")}));
+		return;
+	}
+	texts_add(out, lang, json_bool(receipt, "ok", false) ? T_SESSION_STOPPED : T_SESSION_RESIDUE,
+	          TEXT_ARGS({"session", json_text(r, "name")},
+	                    {"processes", number(json_int(receipt, "processes", 0), processes)},
+	                    {"ports", number(json_int(receipt, "ports", 0), ports)},
+	                    {"files", number(json_int(receipt, "files", 0), files)},
+	                    {"rows",
+	                     number(json_int(receipt, "rows", 0) + json_int(receipt, "leases", 0), rows)}));
+}
+
+static void session_extended(enum lang lang, const struct job_row *row, struct str *out)
+{
+	char expires[64];
+	clock_duration(json_int(row->result, "expires_at", 0) - clock_now_ms(), expires, sizeof(expires));
+	texts_add(out, lang, T_SESSION_EXTENDED,
+	          TEXT_ARGS({"session", json_text(row->result, "name")}, {"expires", expires}));
+}
+
+static void add_failures(enum lang lang, const cJSON *scenarios, struct str *out)
+{
+	const cJSON *s;
+	cJSON_ArrayForEach(s, scenarios)
+	{
+		const char *status = json_text(s, "status"), *message = json_text(s, "message");
+		if (!status || strcmp(status, "failed"))
+			continue;
+		cleanup_free char *reason = mem_strndup(message ? message : "–", REASON_BYTES);
+		texts_add(out, lang, T_TEST_FAILED_LINE,
+		          TEXT_ARGS({"scenario", json_text(s, "name")}, {"reason", reason}));
+	}
+}
+
+static void add_count(struct str *out, const char *name, int64_t n)
+{
+	if (n > 0)
+		str_addf(out, "%s: %" PRId64 "\n", name, n);
+}
+
+static void test_done(enum lang lang, const struct job_row *row, struct str *out)
+{
+	const cJSON *r = row->result;
+	cleanup_str struct str failures = STR_INIT, more = STR_INIT;
+	int64_t n_total = json_int(r, "total", 0), n_passed = json_int(r, "passed", 0),
+	        n_failed = json_int(r, "failed", 0);
+	int64_t n_skipped = json_int(r, "skipped", 0);
+	char total[24], passed[24], failed[24], rate[24], time[64];
+	const char *session = json_text(r, "session");
+	add_failures(lang, json_at(r, "scenarios"), &failures);
+	add_count(&more, "Skipped", n_skipped);
+	add_count(&more, "Flaky", json_int(r, "flaky", 0));
+	clock_duration(json_int(r, "duration_ms", 0), time, sizeof(time));
+	texts_add(out, lang, T_TEST_DONE,
+	          TEXT_ARGS({"mark", n_failed ? "❌" : "✅"}, {"what", session},
+	                    {"total", number(n_total, total)}, {"passed", number(n_passed, passed)},
+	                    {"failed", number(n_failed, failed)}, {"more", str_text(&more)},
+	                    {"rate", results_rate(n_passed, n_total - n_skipped, rate, sizeof(rate))},
+	                    {"time", time}, {"failures", str_text(&failures)}));
+}
+
+static const struct {
+	const char *kind;
+	void (*fn)(enum lang lang, const struct job_row *row, struct str *out);
+} renderers[] = {
+        {"session.start", session_started},
+        {"session.restart", session_started},
+        {"session.stop", session_stopped},
+        {"session.extend", session_extended},
+        {"test.run", test_done},
+};
+
+static void done(enum lang lang, const struct job_row *row, const char *title, struct str *out)
+{
+	for (size_t i = 0; i < ARRAY_LEN(renderers); i++) {
+		if (strcmp(renderers[i].kind, row->kind) == 0 && row->result) {
+			renderers[i].fn(lang, row, out);
+			return;
+		}
+	}
+	texts_add(out, lang, T_DONE, TEXT_ARGS({"what", title}));
+}
+
+void results_html(enum lang lang, const struct job_row *row, const char *title, struct str *out)
+{
+	if (!row) {
+		texts_add(out, lang, T_JOB_GONE, TEXT_ARGS({"title", title}));
+	} else if (row->state == JOB_DONE) {
+		done(lang, row, title, out);
+	} else if (row->state == JOB_CANCELLED) {
+		texts_add(out, lang, T_JOB_CANCELLED, TEXT_ARGS({"title", title}));
+	} else if (row->result && strcmp(row->kind, "test.run") == 0) {
+		test_done(lang, row, out); /* red scenarios may be told as a failed job with a report */
+	} else {
+		cleanup_free char *error = log_redact(row->error ? row->error : "–");
+		texts_add(out, lang, T_JOB_FAILED, TEXT_ARGS({"title", title}, {"error", error}));
+	}
+}

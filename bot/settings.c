@@ -1,0 +1,97 @@
+#include "bot/settings.h"
+#include "bot/bot.h"
+#include "core/mem.h"
+#include <ctype.h>
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+const struct setting bot_settings[] = {
+        {.key = "TELEGRAM_BOT_TOKEN",
+         .type = SETTING_TEXT,
+         .secret = true,
+         .group = "Telegram",
+         .help = "Token of the bot, from @BotFather; unset: the built-in Telegram server is used"},
+        {.key = "AUTHORIZED_USER_IDS",
+         .type = SETTING_IDS,
+         .group = "Telegram",
+         .help = "Telegram user ids that may use the bot, comma separated; empty: nobody, *: everybody"},
+        {.key = "ADMIN_USER_IDS",
+         .type = SETTING_IDS,
+         .group = "Telegram",
+         .help = "Users that may also act on what others own, and read the audit log"},
+        {.key = "VIEWER_USER_IDS",
+         .type = SETTING_IDS,
+         .group = "Telegram",
+         .help = "Users that may only look"},
+        {.key = "TELEGRAM_API_URL",
+         .type = SETTING_URL,
+         .allowed = "http|https",
+         .group = "Telegram",
+         .help = "Bot API server (default https://api.telegram.org)"},
+        {.key = "TELEGRAM_RATE_LIMIT",
+         .type = SETTING_BOOL,
+         .group = "Telegram",
+         .help = "Keep Telegram's message rates (default on, off for a Bot API server on this machine)"},
+        {.key = "GATEWAY_URL",
+         .type = SETTING_URL,
+         .allowed = "ws|wss",
+         .group = "Telegram",
+         .help = "Gateway the bot talks to (default ws://127.0.0.1:GATEWAY_PORT)"},
+        {.key = "BOT_LANG",
+         .type = SETTING_CHOICE,
+         .def = "auto",
+         .allowed = "auto|en|ru",
+         .group = "Telegram",
+         .help = "Language for users whose own is neither English nor Russian (auto: English)"},
+        {.key = "BOT_HOST",
+         .type = SETTING_TEXT,
+         .def = "127.0.0.1",
+         .group = "Telegram",
+         .help = "Address of the bot's health port (0.0.0.0 in a container)"},
+        {.key = "BOT_PORT",
+         .type = SETTING_INT,
+         .def = "18792",
+         .min = 0,
+         .max = 65535,
+         .group = "Telegram",
+         .help = "Port of the bot's /health and /metrics"},
+        {.key = NULL},
+};
+
+const char *settings_api_url(const struct config *cfg)
+{
+	const char *url = config_text(cfg, "TELEGRAM_API_URL");
+	return url ? url : "https://api.telegram.org";
+}
+
+/* The host of "http://user@host:port/path" is a loopback one. */
+static bool is_loopback(const char *url)
+{
+	static const char *const hosts[] = {"127.", "localhost", "[::1]"};
+	const char *host = strstr(url, "://");
+	host = host ? host + 3 : url;
+	const char *at = strchr(host, '@');
+	if (at && at < host + strcspn(host, "/"))
+		host = at + 1;
+	for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+		size_t n = strlen(hosts[i]);
+		bool whole = i == 0 || !host[n] || host[n] == ':' || host[n] == '/';
+		if (strncasecmp(host, hosts[i], n) == 0 && whole)
+			return true;
+	}
+	return false;
+}
+
+bool settings_limits(const struct config *cfg)
+{
+	if (config_is_set(cfg, "TELEGRAM_RATE_LIMIT"))
+		return config_bool(cfg, "TELEGRAM_RATE_LIMIT");
+	return !is_loopback(settings_api_url(cfg));
+}
+
+char *settings_gateway_url(const struct config *cfg)
+{
+	const char *url = config_text(cfg, "GATEWAY_URL");
+	return url ? mem_strdup(url) : mem_printf("ws://127.0.0.1:%" PRId64, config_int(cfg, "GATEWAY_PORT"));
+}
