@@ -14,4 +14,8 @@
  * or ERR_LIMIT. Plain scalars become null, booleans and numbers by YAML 1.2's JSON schema. */
 cJSON *yaml_parse(const char *text, size_t len, const char *name, struct err *err);
 
+/** Line (from 1) in ${text} of what stands at ${path} ("/steps/3/expect": keys and list positions), or of the nearest
+ * parent that is there; 0 when ${text} cannot be parsed. For messages about a tree that yaml_parse() gave. */
+int yaml_line(const char *text, size_t len, const char *path);
+
 #endif
