@@ -19,6 +19,9 @@
 static volatile sig_atomic_t signalled;
 static int signal_fd = -1;
 static struct sigaction old_term, old_int;
+static unsigned
+        signal_depth; /* jobs_run within a job: the inner one begins without a signal, the outer one keeps its own */
+static bool outer_signalled;
 
 static void on_signal(int sig)
 {
@@ -34,10 +37,21 @@ static void on_signal(int sig)
 int job_signals_on(struct err *err)
 {
 	struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	uint64_t count;
+	if (signal_depth++) {
+		outer_signalled |= signalled;
+		if (read(signal_fd, &count, sizeof(count)) < 0)
+			errno = 0; /* nothing was there */
+		signalled = 0;
+		return 0;
+	}
+	outer_signalled = false;
 	signalled = 0;
 	signal_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (signal_fd < 0)
+	if (signal_fd < 0) {
+		signal_depth--;
 		return err_sys(err, errno, "eventfd");
+	}
 	sigaction(SIGTERM, &sa, &old_term);
 	sigaction(SIGINT, &sa, &old_int);
 	return 0;
@@ -47,6 +61,11 @@ void job_signals_off(void)
 {
 	if (signal_fd < 0)
 		return;
+	if (--signal_depth) {
+		if (outer_signalled && !signalled)
+			on_signal(SIGTERM);
+		return;
+	}
 	sigaction(SIGTERM, &old_term, NULL);
 	sigaction(SIGINT, &old_int, NULL);
 	close(TAKE_FD(signal_fd));

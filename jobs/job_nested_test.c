@@ -1,0 +1,85 @@
+/* A job that runs another one in its own process, as a test run does with its session. */
+#include "core/mem.h"
+#include "jobs/job.h"
+#include "jobs/test_state.h"
+#include <signal.h>
+#include <string.h>
+
+static int inner_code, inner_after_signal;
+
+static int inner_run(struct job *job, struct err *err)
+{
+	(void)err;
+	struct err why = {0};
+	struct pollfd none = {.fd = -1};
+	inner_code = job_check(job, &why);
+	if (job_poll(job, &none, 1, 0, &why))
+		inner_code = -1;
+	if (json_bool(job_args(job), "raise", false))
+		raise(SIGTERM);
+	inner_after_signal = job_check(job, &why);
+	return 0;
+}
+static const struct job_kind inner = {.name = "inner", .run = inner_run, .max_attempts = 1};
+static const struct job_kind *const inner_kinds[] = {&inner, NULL};
+
+/* before: a signal before the inner job; during: one while it runs. */
+static int outer_run(struct job *job, struct err *err)
+{
+	struct job_request req = {.kind = "inner", .owner = "t", .args = json_at(job_args(job), "inner")};
+	if (json_bool(job_args(job), "before", false))
+		raise(SIGTERM);
+	if (jobs_run(job_state(job), inner_kinds, &req, NULL, NULL, NULL, err))
+		return -1;
+	struct pollfd none = {.fd = -1};
+	return job_poll(job, &none, 1, 0, err) < 0 ? -1 : 0;
+}
+static const struct job_kind outer = {.name = "outer", .run = outer_run, .max_attempts = 1};
+static const struct job_kind *const outer_kinds[] = {&outer, NULL};
+
+static const struct {
+	const char *args;
+	enum err_code code;
+	int inner_code, inner_after_signal;
+} cases[] = {
+        {"{\"inner\":{}}", ERR_NONE, 0, 0},
+        {"{\"inner\":{},\"before\":true}", ERR_CANCELLED, 0, 0},
+        {"{\"inner\":{\"raise\":true}}", ERR_CANCELLED, 0, -1},
+        {"{\"inner\":{}}", ERR_NONE, 0, 0},
+};
+
+static void signals_reach_the_right_job(void **state)
+{
+	struct test_state *t = *state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err err = {0};
+		cleanup_json cJSON *args = cJSON_Parse(cases[i].args);
+		struct job_request req = {.kind = "outer", .owner = "t", .args = args};
+		jobs_run(t->st, outer_kinds, &req, NULL, NULL, NULL, &err);
+		if (err.code != cases[i].code)
+			fail_msg("%s: %s", cases[i].args, err.msg);
+		assert_int_equal(inner_code, cases[i].inner_code);
+		assert_int_equal(inner_after_signal, cases[i].inner_after_signal);
+	}
+}
+
+static int setup(void **state)
+{
+	static struct test_state t;
+	test_state_open(&t);
+	*state = &t;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	test_state_close(*state);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test_setup_teardown(signals_reach_the_right_job, setup, teardown)};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
