@@ -107,8 +107,8 @@ static int collect(struct tg *tg, int64_t chat, int64_t after, struct str *out, 
 	}
 	if (row < 0)
 		return -1;
-	if (row == 0 && n < EVENTS_PER_ANSWER && tg->events->last > last)
-		last = tg->events->last; /* the rest is of other chats */
+	if (row == 0 && n < EVENTS_PER_ANSWER)
+		last = tg->events->last; /* the rest is of other chats; or the database is a new one */
 	str_addf(out, "{\"ok\":true,\"last\":%lld,\"events\":[%s]}", (long long)last, str_text(&events));
 	return n;
 }
@@ -165,7 +165,7 @@ void tg_events_read(struct tg *tg, struct http_exchange *x)
 	if (after < 0)
 		after = tg->events->last;
 	wait = wait < 0 ? 0 : wait > WAIT_MAX_S ? WAIT_MAX_S : wait;
-	if (answer(tg, x, chat, after, wait == 0))
+	if (answer(tg, x, chat, after, wait == 0 || after > tg->events->last))
 		return;
 	struct waiter *w = mem_alloc(sizeof(*w));
 	*w = (struct waiter){tg,

@@ -44,6 +44,7 @@ struct tg {
 	bool loopback;      /* bound to loopback: check the Host header */
 	int64_t next_message_id;
 	struct tg_call *calls; /* under way, for closing */
+	cJSON *counts;         /* of calls, by method */
 	struct tg_updates *updates;
 	struct tg_events *events;
 	struct tg_faults *faults;
