@@ -33,6 +33,7 @@ struct http_server {
 	size_t max_body;
 	int port;
 	bool running; /* libmicrohttpd is on the stack */
+	bool resumed; /* a connection was meanwhile, which libmicrohttpd sees only the next time */
 	bool closed;
 };
 
@@ -64,10 +65,13 @@ static void run(void *arg)
 	MHD_UNSIGNED_LONG_LONG ms;
 
 	s->running = true;
+	s->resumed = false;
 	MHD_run(s->daemon);
 	s->running = false;
 	if (s->closed)
 		destroy(s);
+	else if (s->resumed)
+		loop_timer_set(s->timer, 0, 0);
 	else if (MHD_get_timeout(s->daemon, &ms) == MHD_YES)
 		loop_timer_set(s->timer, ms > INT32_MAX ? INT32_MAX : (int64_t)ms, 0);
 	else
@@ -152,7 +156,9 @@ static void wake(struct http_exchange *x)
 	x->suspended = false;
 	loop_watch_free(TAKE(x->hangup));
 	MHD_resume_connection(x->connection);
-	if (!x->server->running)
+	if (x->server->running)
+		x->server->resumed = true;
+	else
 		loop_timer_set(x->server->timer, 0, 0);
 }
 
