@@ -65,7 +65,7 @@ static const struct {
         {"HTML", "<span>x</span>", BAD "Tag \"span\" must have class \"tg-spoiler\" at byte offset 0"},
         {"Markdown", "*b* _i_ `c`", "b i c bold@0+1 italic@2+1 code@4+1"},
         {"Markdown", "a\\*b \\_", "a*b _"},
-        {"Markdown", "```sh\nls\n```", "ls\n pre@0+3=sh"},
+        {"Markdown", "```sh\nls\n```", "ls pre@0+2=sh"},
         {"Markdown", "[t](http://ex.org/)", "t text_link@0+1=http://ex.org/"},
         {"Markdown", "*b", BAD "Can't find end of the entity starting at byte offset 0"},
         {"Markdown", "a_b", BAD "Can't find end of the entity starting at byte offset 1"},

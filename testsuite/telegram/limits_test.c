@@ -29,6 +29,8 @@ static void group_gets_twenty_a_minute(void **state)
 	for (int64_t t = 0; t < 60000; t += 100)
 		sent += tg_limits_take(l, -5, t) == 0;
 	assert_in_range(sent, 20, 40);
+	while (tg_limits_take(l, -5, 60000) == 0)
+		;
 	assert_in_range(tg_limits_take(l, -5, 60000), 1, 3);
 	tg_limits_free(l);
 }
