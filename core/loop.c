@@ -12,6 +12,8 @@ struct loop {
 	loop_fn *on_signal;
 	void *on_signal_arg;
 	bool signalled;
+	void *attached;
+	loop_fn *close_attached;
 };
 
 struct loop_timer {
@@ -88,8 +90,21 @@ void loop_close(struct loop *loop)
 {
 	if (!loop)
 		return;
+	if (loop->attached)
+		loop->close_attached(loop->attached);
 	finish(&loop->uv);
 	free(loop);
+}
+
+void loop_attach(struct loop *loop, void *data, loop_fn *close)
+{
+	loop->attached = data;
+	loop->close_attached = close;
+}
+
+void *loop_attached(const struct loop *loop)
+{
+	return loop->attached;
 }
 
 uv_loop_t *loop_uv(struct loop *loop)

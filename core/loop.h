@@ -26,6 +26,11 @@ void loop_stop(struct loop *loop);
  * signal stops at once. */
 void loop_on_signal(struct loop *loop, loop_fn *fn, void *arg);
 
+/** Attach ${data}, one per loop, which loop_close hands to ${close} first: for core/ws, whose library has handles of its own
+ * on the loop that only it can close. */
+void loop_attach(struct loop *loop, void *data, loop_fn *close);
+void *loop_attached(const struct loop *loop);
+
 /* Timers are allocated once and set many times. Not repeating unless ${repeat_ms} > 0. */
 struct loop_timer;
 struct loop_timer *loop_timer_new(struct loop *loop, loop_fn *fn, void *arg);

@@ -1,0 +1,14 @@
+/* Listening sockets, the same for HTTP and WebSocket: one place that says what is wrong with a port. */
+#ifndef CORE_NET_H
+#define CORE_NET_H
+
+#include "core/err.h"
+
+/**
+ * Listen on numeric ${host} and ${port} (0: any free one). Returns a non-blocking descriptor that children do not
+ * inherit and the port in ${*bound}, or -1: ERR_EXISTS when the port is taken (the message says what to do), ERR_INVALID,
+ * ERR_DENIED, ERR_IO.
+ */
+int net_listen(const char *host, int port, int *bound, struct err *err);
+
+#endif
