@@ -48,6 +48,7 @@ struct ws {
 	int64_t ping_ms;
 	enum ws_state state;
 	int code;                             /* for the close event */
+	int grant;                            /* what accept decided */
 	bool opened;                          /* the open event was given */
 	bool ping_due;                        /* to be written */
 	bool closing, close_due, peer_closes; /* our close is under way, is to be sent; theirs has come */
