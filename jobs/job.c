@@ -246,8 +246,7 @@ static int poll_once(struct job *job, struct pollfd *all, nfds_t n, int64_t unti
 int job_poll(struct job *job, struct pollfd *fds, nfds_t n, int64_t timeout_ms, struct err *err)
 {
 	int64_t end = timeout_ms < 0 ? INT64_MAX : clock_mono_ms() + timeout_ms;
-	struct pollfd *all = mem_alloc((n + 2) * sizeof(*all));
-	cleanup_free void *owned = all;
+	cleanup_free struct pollfd *all = mem_alloc((n + 2) * sizeof(*all));
 	for (;;) {
 		if (job_check(job, err))
 			return -1;

@@ -57,12 +57,28 @@ void job_signals_off(void);
 void job_relay(struct job *job);
 
 /* -- job_run.c -- */
+const struct job_kind *job_kind_find(const struct job_kind *const *kinds, const char *name);
 /** Take the lock of job ${id}. Returns 0 and ${*fd}, 1 when another holds it, or -1. */
 int job_lock(const struct state *st, int64_t id, int *fd, struct err *err);
 /** lock_take of ${path}, tried for a fifth of a second. */
 int job_lock_patiently(const char *path, int *fd, struct err *err);
 /** Remove the lock file of a finished job; only its holder may. */
 void job_lock_remove(const struct state *st, int64_t id);
+
+void job_init(struct job *job, struct state *st, int64_t id);
+void job_free(struct job *job);
+/** Hear the bell, for cancels. */
+void job_listen(struct job *job);
+/** Read row and kind. A job of a kind that this program does not know is ended here (-1, ERR_NOT_FOUND), or it would be
+ * tried for ever. */
+int job_prepare(struct job *job, const struct job_kind *const *kinds, struct err *err);
+/** How many jobs of its session are before ${job}. */
+int job_blocked(struct job *job, bool undo, int64_t *others, struct err *err);
+/** The lock is held: claim the row, run or undo, write the end. Returns 0 when the job ended, however, 1 when it is not
+ * its turn, or -1 (ERR_STATE: it was over). */
+int job_run_locked(struct job *job, struct err *err);
+/** Write the end and remove the lock file. */
+int job_finish(struct job *job, enum job_state state, enum err_code code, const char *error, struct err *err);
 /**
  * Look at every running job (and terminals' waiting ones) whose process is gone. ${undo} says whether the caller may
  * block to undo those that have no attempt left; otherwise they too are queued, for a child to do it.

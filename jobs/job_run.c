@@ -44,7 +44,7 @@ int job_lock_patiently(const char *path, int *fd, struct err *err)
 	return rc;
 }
 
-static const struct job_kind *find_kind(const struct job_kind *const *kinds, const char *name)
+const struct job_kind *job_kind_find(const struct job_kind *const *kinds, const char *name)
 {
 	for (; kinds && *kinds; kinds++)
 		if (!strcmp((*kinds)->name, name))
@@ -52,19 +52,19 @@ static const struct job_kind *find_kind(const struct job_kind *const *kinds, con
 	return NULL;
 }
 
-static void job_init(struct job *job, struct state *st, int64_t id)
+void job_init(struct job *job, struct state *st, int64_t id)
 {
 	*job = (struct job){.st = st, .row = {.id = id}, .deadline = INT64_MAX};
 }
 
-static void job_listen(struct job *job)
+void job_listen(struct job *job)
 {
 	struct err err = {0};
 	if (bell_open(&job->bell, job->st->dir, &err))
 		log_warn("job %lld: a cancel will be seen late: %s", (long long)job->row.id, err.msg);
 }
 
-static void job_end(struct job *job)
+void job_free(struct job *job)
 {
 	bell_close(job->bell);
 	job_row_free(&job->row);
@@ -72,12 +72,11 @@ static void job_end(struct job *job)
 	free(job->cancel_by);
 }
 
-/* Read row and kind. A job of a kind that this program does not know is ended, or it would be tried for ever. */
-static int job_prepare(struct job *job, const struct job_kind *const *kinds, struct err *err)
+int job_prepare(struct job *job, const struct job_kind *const *kinds, struct err *err)
 {
 	if (job_store_load(job, err))
 		return -1;
-	job->kind = find_kind(kinds, job->row.kind);
+	job->kind = job_kind_find(kinds, job->row.kind);
 	if (job->kind || job_state_final(job->row.state))
 		return 0;
 	err_set(err, ERR_NOT_FOUND, "this program knows no job of kind %s: was it made by a newer version?",
@@ -98,7 +97,7 @@ static bool must_undo(const struct job *job)
 
 /* Jobs of one session run one at a time, in the order they were asked for. Queued ones count only while somebody
  * will run them: a terminal, or a worker. */
-static int blocked(struct job *job, bool undo, int64_t *others, struct err *err)
+int job_blocked(struct job *job, bool undo, int64_t *others, struct err *err)
 {
 	*others = 0;
 	if (!job->row.session)
@@ -146,7 +145,7 @@ static int claim_in_transaction(struct job *job, bool *undo, struct err *err)
 		return err_set(err, ERR_STATE, "job %lld is over already (%s)", (long long)job->row.id,
 		               job_state_name(job->row.state));
 	*undo = must_undo(job);
-	if (blocked(job, *undo, &others, err))
+	if (job_blocked(job, *undo, &others, err))
 		return -1;
 	if (others)
 		return 1;
@@ -177,8 +176,7 @@ static int claim(struct job *job, bool *undo, struct err *err)
 }
 
 /* Write the end. A full disk or a locked database is given a little time: otherwise the job would be run again. */
-static int finish(struct job *job, enum job_state state, enum err_code code, const char *error,
-                  struct err *err)
+int job_finish(struct job *job, enum job_state state, enum err_code code, const char *error, struct err *err)
 {
 	int rc = -1;
 	db_rollback(job->st->db); /* what the function may have left open */
@@ -196,18 +194,18 @@ static int finish(struct job *job, enum job_state state, enum err_code code, con
 static int finish_run(struct job *job, int rc, const struct err *failure, struct err *err)
 {
 	if (rc == 0)
-		return finish(job, JOB_DONE, ERR_NONE, NULL, err);
+		return job_finish(job, JOB_DONE, ERR_NONE, NULL, err);
 	job->shielded = false;
 	struct err why = {0};
 	bool cancelled = job_check(job, &why) && why.code == ERR_CANCELLED;
 	if (failure->code == ERR_CANCELLED)
-		return finish(job, JOB_CANCELLED, ERR_CANCELLED, failure->msg, err);
+		return job_finish(job, JOB_CANCELLED, ERR_CANCELLED, failure->msg, err);
 	if (!cancelled)
-		return finish(job, JOB_FAILED, failure->code ? failure->code : ERR_FAILED,
-		              failure->msg[0] ? failure->msg : "failed without saying why", err);
+		return job_finish(job, JOB_FAILED, failure->code ? failure->code : ERR_FAILED,
+		                  failure->msg[0] ? failure->msg : "failed without saying why", err);
 	/* told to end, it failed in a way of its own, such as a child that got the same signal */
 	cleanup_free char *text = mem_printf("%s; it ended with: %s", why.msg, failure->msg);
-	return finish(job, JOB_CANCELLED, ERR_CANCELLED, text, err);
+	return job_finish(job, JOB_CANCELLED, ERR_CANCELLED, text, err);
 }
 
 static int run_undo(struct job *job, struct err *err)
@@ -227,15 +225,15 @@ static int run_undo(struct job *job, struct err *err)
 		                 : mem_printf("interrupted %d times (killed or crashed)", row->attempt - 1);
 	if (rc) {
 		cleanup_free char *text = mem_printf("%s; undoing it failed: %s", why, failure.msg);
-		return finish(job, JOB_FAILED, failure.code ? failure.code : ERR_FAILED, text, err);
+		return job_finish(job, JOB_FAILED, failure.code ? failure.code : ERR_FAILED, text, err);
 	}
-	return row->cancel_requested
-	               ? finish(job, JOB_CANCELLED, ERR_CANCELLED, why, err)
-	               : finish(job, JOB_FAILED, row->error_code ? row->error_code : ERR_FAILED, why, err);
+	return row->cancel_requested ? job_finish(job, JOB_CANCELLED, ERR_CANCELLED, why, err)
+	                             : job_finish(job, JOB_FAILED,
+	                                          row->error_code ? row->error_code : ERR_FAILED, why, err);
 }
 
 /* The lock is held: claim and do it. Returns 0 when the job ended, however, 1 when it is not its turn, or -1. */
-static int run_locked(struct job *job, struct err *err)
+int job_run_locked(struct job *job, struct err *err)
 {
 	bool undo = false;
 	int rc = claim(job, &undo, err);
@@ -266,104 +264,13 @@ int jobs_exec(struct state *st, const struct job_kind *const *kinds, int64_t id,
 		return -1;
 	job_init(&job, st, id);
 	job_listen(&job);
-	rc = job_prepare(&job, kinds, err) ? -1 : run_locked(&job, err);
+	rc = job_prepare(&job, kinds, err) ? -1 : job_run_locked(&job, err);
 	if (rc == 1)
 		rc = err_set(err, ERR_BUSY, "job %lld waits for another job of session %s", (long long)id,
 		             job.row.session);
 	if (rc && (err->code == ERR_NOT_FOUND || err->code == ERR_STATE))
 		job_lock_remove(st, id); /* ours was made for nothing */
-	job_end(&job);
-	job_signals_off();
-	return rc;
-}
-
-/* Wait until no other job of the session is before us; settle those that crash meanwhile, as no worker may be there. */
-static int wait_turn(struct job *job, const struct job_kind *const *kinds, struct err *err)
-{
-	for (;;) {
-		int64_t others = 0;
-		if (job_check(job, err) || blocked(job, false, &others, err))
-			return -1;
-		if (!others)
-			return 0;
-		struct err ignored = {0};
-		job_settle(job->st, kinds, true, &ignored);
-		if (job_poll(job, NULL, 0, BLOCKED_RETRY_MS, err) < 0)
-			return -1;
-	}
-}
-
-/* Insert the job and take its lock before anybody can see it: a terminal that dies is noticed from the first moment. */
-static int begin_foreground(struct state *st, const struct job_request *req, int64_t *id, int *lock,
-                            struct err *err)
-{
-	bool fresh = false;
-	if (db_begin(st->db, err))
-		return -1;
-	if (job_store_insert(st, req, true, id, &fresh, err))
-		goto undo;
-	if (!fresh) {
-		err_set(err, ERR_EXISTS, "this was asked for before: it is job %lld", (long long)*id);
-		goto undo;
-	}
-	if (job_lock(st, *id, lock, err) || db_commit(st->db, err))
-		goto undo;
-	state_ring(st);
-	return 0;
-undo:
-	db_rollback(st->db);
-	return -1;
-}
-
-static int run_foreground(struct job *job, const struct job_kind *const *kinds, cJSON **result,
-                          struct err *err)
-{
-	int rc;
-	do {
-		rc = wait_turn(job, kinds, err);
-		if (rc) { /* nothing was begun */
-			struct err ignored = {0};
-			finish(job, err->code == ERR_CANCELLED ? JOB_CANCELLED : JOB_FAILED, err->code,
-			       err->msg, &ignored);
-			return -1;
-		}
-		rc = run_locked(job, err);
-	} while (rc == 1);
-	if (rc && err->code == ERR_STATE)
-		return err_set(err, ERR_CANCELLED, "cancelled while it waited for its turn");
-	if (rc || job_store_load(job, err))
-		return -1;
-	if (job->row.state != JOB_DONE)
-		return err_set(err, job->row.error_code ? job->row.error_code : ERR_FAILED, "%s",
-		               job->row.error ? job->row.error : "failed");
-	if (result)
-		*result = TAKE(job->result);
-	return 0;
-}
-
-int jobs_run(struct state *st, const struct job_kind *const *kinds, const struct job_request *req,
-             void (*fn)(void *arg, const struct job_event *event), void *arg, cJSON **result, struct err *err)
-{
-	cleanup_close int lock = -1;
-	int64_t id = 0;
-	if (!req->kind || !find_kind(kinds, req->kind))
-		return err_set(err, ERR_INVALID, "there is no job of kind %s",
-		               req->kind ? req->kind : "(none)");
-	if (job_signals_on(err))
-		return -1;
-	if (begin_foreground(st, req, &id, &lock, err)) {
-		job_signals_off();
-		return -1;
-	}
-	struct job job;
-	job_init(&job, st, id);
-	job_listen(&job);
-	job.fn = fn;
-	job.arg = arg;
-	int rc = job_prepare(&job, kinds, err);
-	if (!rc)
-		rc = run_foreground(&job, kinds, result, err);
-	job_end(&job);
+	job_free(&job);
 	job_signals_off();
 	return rc;
 }
@@ -388,8 +295,9 @@ static int settle_one(struct state *st, const struct job_kind *const *kinds, int
 	                                 "the terminal that asked for it went away", NULL, err)))
 		job_lock_remove(st, id), rc = 1;
 	else if (job.row.state == JOB_RUNNING && !(rc = job_store_requeue(st, id, err)))
-		rc = undo && !job_store_load(&job, err) && must_undo(&job) && run_locked(&job, err) ? -1 : 1;
-	job_end(&job);
+		rc = undo && !job_store_load(&job, err) && must_undo(&job) && job_run_locked(&job, err) ? -1
+		                                                                                        : 1;
+	job_free(&job);
 	return rc;
 }
 

@@ -260,8 +260,7 @@ int job_store_requeue(struct state *st, int64_t id, struct err *err)
 
 int job_store_prune(struct state *st, int64_t before_ms, int limit, struct err *err)
 {
-	int64_t *ids = mem_alloc((size_t)limit * sizeof(*ids));
-	cleanup_free void *owned = ids;
+	cleanup_free int64_t *ids = mem_alloc((size_t)limit * sizeof(*ids));
 	int n = 0, rc;
 	cleanup_query struct query q = QUERY_INIT;
 	if (db_query(st->db, &q, err,

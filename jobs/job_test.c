@@ -1,188 +1,6 @@
 /* Real processes throughout: this program starts itself again as the child of a job. */
-#include "core/bell.h"
 #include "core/clock.h"
-#include "core/mem.h"
-#include "core/proc.h"
-#include "core/str.h"
-#include "jobs/job.h"
-#include "jobs/job_private.h"
-#include "jobs/test_state.h"
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-/* -- kinds -- */
-
-static void note(struct job *job, const char *name)
-{
-	cleanup_free char *path = state_path(job_state(job), "%s", name);
-	FILE *f = fopen(path, "a");
-	fprintf(f, "%d\n", job_attempt(job));
-	fclose(f);
-}
-
-static int echo_run(struct job *job, struct err *err)
-{
-	(void)err;
-	job_progress(job, "one", 60, "step %d", 1);
-	job_progress(job, "two", 30, "back?");
-	job_log(job, "said \x1b[31mred\x1b[0m \xff");
-	job_result(job, cJSON_Duplicate(job_args(job), true));
-	return 0;
-}
-
-static int wait_run(struct job *job, struct err *err)
-{
-	job_progress(job, "waiting", 10, "waiting");
-	int rc = job_poll(job, NULL, 0, -1, err);
-	job_shield(job);
-	note(job, "undone");
-	return rc;
-}
-
-static int undo(struct job *job, struct err *err)
-{
-	note(job, "undone");
-	/* shielded: a cancel must not disturb it */
-	return job_check(job, err) || job_poll(job, NULL, 0, 0, err) < 0;
-}
-
-/* Dies by SIGKILL in as many attempts as args.times says. */
-static int crash_run(struct job *job, struct err *err)
-{
-	(void)err;
-	note(job, "tried");
-	if (job_attempt(job) <= json_int(job_args(job), "times", 0))
-		raise(SIGKILL);
-	job_result(job, json_object());
-	return 0;
-}
-
-static int fail_run(struct job *job, struct err *err)
-{
-	assert_ok(
-	        db_begin(job_state(job)->db, err)); /* left open: must not keep the end from being written */
-	return err_set(err, ERR_QUOTA, "no room for %s", json_text(job_args(job), "what"));
-}
-
-static int deaf_run(struct job *job, struct err *err)
-{
-	(void)err;
-	while (!job->cancelled)
-		job_progress(job, "deaf", 1, "no check");
-	return err_set(err, ERR_IO, "child got a signal");
-}
-
-static int flood_run(struct job *job, struct err *err)
-{
-	job->events = JOB_EVENTS_MAX - 10; /* as if so many had been written */
-	for (int i = 0; i < 100; i++)
-		job_log(job, "line %d", i);
-	job_progress(job, "end", 99, "still told in the row");
-	return job_check(job, err);
-}
-
-static int undo_fails(struct job *job, struct err *err)
-{
-	(void)job;
-	return err_set(err, ERR_BUSY, "still mounted");
-}
-
-static const struct job_kind kinds_list[] = {
-        {.name = "echo", .run = echo_run, .max_attempts = 1},
-        {.name = "wait", .run = wait_run, .undo = undo, .max_attempts = 2},
-        {.name = "brief", .run = wait_run, .undo = undo, .max_attempts = 1, .timeout_ms = 50},
-        {.name = "crash", .run = crash_run, .undo = undo, .max_attempts = 2},
-        {.name = "stuck", .run = crash_run, .undo = undo_fails, .max_attempts = 1},
-        {.name = "plain", .run = crash_run, .max_attempts = 1},
-        {.name = "fail", .run = fail_run, .max_attempts = 1},
-        {.name = "deaf", .run = deaf_run, .max_attempts = 1},
-        {.name = "flood", .run = flood_run, .max_attempts = 1},
-};
-static const struct job_kind *const kinds[] = {
-        &kinds_list[0], &kinds_list[1], &kinds_list[2], &kinds_list[3], &kinds_list[4],
-        &kinds_list[5], &kinds_list[6], &kinds_list[7], &kinds_list[8], NULL,
-};
-
-/* -- helpers -- */
-
-static int setup(void **data)
-{
-	struct test_state *t = mem_alloc(sizeof(*t));
-	test_state_open(t);
-	*data = t;
-	return 0;
-}
-
-static int teardown(void **data)
-{
-	test_state_close(*data);
-	free(*data);
-	return 0;
-}
-
-static int64_t enqueue(struct state *st, const char *kind, const char *args)
-{
-	cleanup_json cJSON *json = args ? cJSON_Parse(args) : NULL;
-	struct job_request req = {.kind = kind, .args = json, .owner = "tg:1"};
-	int64_t id = 0;
-	assert_ok(jobs_enqueue(st, &req, &id, NULL, err));
-	return id;
-}
-
-/* Start this program as the process of job ${id}, as the worker does; or, with ${how} "run", as a terminal. */
-static pid_t start(const char *how, const char *what)
-{
-	const char *argv[] = {proc_self(), "job", how, what, NULL};
-	struct proc_spec spec = PROC_SPEC_INIT;
-	spec.argv = argv;
-	pid_t pid = 0;
-	assert_ok(proc_spawn(&spec, &pid, err));
-	return pid;
-}
-
-static pid_t start_exec(int64_t id)
-{
-	cleanup_free char *text = mem_printf("%lld", (long long)id);
-	return start("exec", text);
-}
-
-static int exec_job(int64_t id)
-{
-	return test_wait_end(start_exec(id));
-}
-
-#define assert_job(st, id, want, want_code, want_error)                                                      \
-	do {                                                                                                 \
-		struct job_row row_;                                                                         \
-		assert_ok(jobs_get(st, id, &row_, err));                                                     \
-		assert_string_equal(job_state_name(row_.state), job_state_name(want));                       \
-		assert_string_equal(err_name(row_.error_code), err_name(want_code));                         \
-		if (want_error)                                                                              \
-			assert_string_equal(row_.error, want_error);                                         \
-		job_row_free(&row_);                                                                         \
-	} while (0)
-
-#define assert_notes(st, name, want)                                                                         \
-	do {                                                                                                 \
-		cleanup_free char *text_ = test_file(st, name);                                              \
-		assert_string_equal(text_, want);                                                            \
-	} while (0)
-
-static void add_event(void *arg, const struct job_event *e)
-{
-	str_addf(arg, "%s:%s:%d:%s\n", e->type, e->stage ? e->stage : "", e->percent, e->text);
-}
-
-static char *events(struct state *st, int64_t id)
-{
-	struct str s = STR_INIT;
-	assert_ok(jobs_events(st, id, 0, 100000, add_event, &s, err));
-	return str_take(&s);
-}
+#include "jobs/job_testing.h"
 
 /* -- tests -- */
 
@@ -336,15 +154,6 @@ static void test_timeout(void **data)
 	assert_int_equal(exec_job(id), 0);
 	assert_job(t->st, id, JOB_FAILED, ERR_TIMEOUT, "brief took longer than its limit of 50 ms");
 	assert_notes(t->st, "undone", "1\n");
-}
-
-static int recover(struct state *st)
-{
-	struct err err = {0};
-	int n = jobs_recover(st, kinds, &err);
-	if (n < 0)
-		fail_msg("%s", err.msg);
-	return n;
 }
 
 static void test_crash_retried(void **data)
@@ -506,105 +315,12 @@ static void test_prune(void **data)
 	assert_int_equal(n, 1); /* job 3 was only queued */
 }
 
-/* -- in the foreground -- */
-
-static void test_run(void **data)
-{
-	struct test_state *t = *data;
-	cleanup_json cJSON *args = cJSON_Parse("{\"b\":2}"), *result = NULL;
-	cleanup_str struct str s = STR_INIT;
-	struct job_request req = {.kind = "echo", .args = args, .owner = "cli:root", .origin = "once"};
-	assert_ok(jobs_run(t->st, kinds, &req, add_event, &s, &result, err));
-	assert_int_equal(json_int(result, "b", 0), 2);
-	assert_string_equal(str_text(&s),
-	                    "state:queued:-1:queued\nstate:running:-1:started\nprogress:one:60:step 1\n"
-	                    "progress:two:60:back?\nlog::-1:said red ?\nstate:done:-1:done\n");
-	struct err err = {0};
-	assert_int_equal(jobs_run(t->st, kinds, &req, NULL, NULL, NULL, &err), -1);
-	assert_int_equal(err.code, ERR_EXISTS);
-	req = (struct job_request){.kind = "fail", .owner = "cli:root"};
-	assert_int_equal(jobs_run(t->st, kinds, &req, NULL, NULL, NULL, &err), -1);
-	assert_int_equal(err.code, ERR_QUOTA);
-	req.kind = "nonsense";
-	assert_int_equal(jobs_run(t->st, kinds, &req, NULL, NULL, NULL, &err), -1);
-	assert_int_equal(err.code, ERR_INVALID);
-}
-
-static void test_run_interrupted(void **data)
-{
-	struct test_state *t = *data;
-	pid_t pid = start("run", "wait");
-	test_wait_job(t->st, "stage = 'waiting'");
-	kill(pid, SIGINT);
-	assert_int_equal(test_wait_end(pid), err_exit_code(ERR_CANCELLED));
-	assert_job(t->st, 1, JOB_CANCELLED, ERR_CANCELLED, "cancelled");
-}
-
-static void test_run_killed(void **data)
-{
-	struct test_state *t = *data;
-	pid_t pid = start("run", "wait");
-	test_wait_job(t->st, "stage = 'waiting'");
-	kill(pid, SIGKILL);
-	test_wait_end(pid);
-	assert_int_equal(recover(t->st), 1); /* a terminal's job is undone, not tried again later */
-	assert_job(t->st, 1, JOB_FAILED, ERR_FAILED, "interrupted: the terminal that ran it went away");
-	assert_notes(t->st, "undone", "2\n");
-}
-
-/* Two terminals and one session: the second waits its turn; a third is killed while it waits. */
-static void test_run_in_turn(void **data)
-{
-	struct test_state *t = *data;
-	pid_t first = start("run", "wait");
-	test_wait_job(t->st, "stage = 'waiting'");
-	pid_t second = start("run", "echo");
-	test_wait_job(t->st, "id = 2");
-	pid_t third = start("run", "echo");
-	test_wait_job(t->st, "id = 3");
-	pid_t fourth = start("run", "echo");
-	test_wait_job(t->st, "id = 4");
-	kill(third, SIGKILL);
-	test_wait_end(third);
-	kill(fourth, SIGTERM);
-	assert_int_equal(test_wait_end(fourth), err_exit_code(ERR_CANCELLED));
-	assert_job(t->st, 2, JOB_QUEUED, ERR_NONE, NULL);
-	assert_job(t->st, 4, JOB_CANCELLED, ERR_CANCELLED, NULL);
-	assert_ok(jobs_cancel(t->st, 1, "x", err));
-	assert_int_equal(test_wait_end(first), 130);
-	assert_int_equal(test_wait_end(second), 0);
-	recover(t->st);
-	assert_job(t->st, 3, JOB_CANCELLED, ERR_CANCELLED, "the terminal that asked for it went away");
-}
-
-/* -- this program as a job's process -- */
-
-static int child(const char *how, const char *what)
-{
-	struct test_state t = {0};
-	struct err err = {0};
-	test_state_connect(&t);
-	struct job_request req = {.kind = what, .owner = "cli:x", .session = "demo"};
-	int64_t id = 0;
-	int status;
-	if (!strcmp(how, "enqueue")) {
-		req = (struct job_request){.kind = "echo", .owner = "x", .origin = what};
-		status = jobs_enqueue(t.st, &req, &id, NULL, &err) ? 1 : 0;
-	} else if (!strcmp(how, "run")) {
-		status = jobs_run(t.st, kinds, &req, NULL, NULL, NULL, &err) ? err_exit_code(err.code) : 0;
-	} else {
-		status = jobs_exec(t.st, kinds, atoll(what), &err) ? 1 : 0;
-	}
-	test_state_disconnect(&t);
-	return status;
-}
-
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "job"))
-		return child(argv[2], argv[3]);
+		return job_testing_child(argv[2], argv[3]);
 	const struct CMUnitTest tests[] = {
 	        TEST(test_done),
 	        TEST(test_fail),
@@ -626,10 +342,6 @@ int main(int argc, char **argv)
 	        TEST(test_event_bound),
 	        TEST(test_event_order),
 	        TEST(test_prune),
-	        TEST(test_run),
-	        TEST(test_run_interrupted),
-	        TEST(test_run_killed),
-	        TEST(test_run_in_turn),
 	};
 	return cmocka_run_group_tests_name("job", tests, NULL, NULL);
 }

@@ -73,6 +73,7 @@ int service_init(struct service *s, struct supervisor *sv, const struct supervis
 void service_free(struct service *s);
 /** Returns 0, or -1 when the state refuses the event. */
 int service_event(struct service *s, enum service_event event);
+bool service_accepts(enum service_state state, enum service_event event);
 /** Its process ended with waitpid's ${status}. */
 void service_exited(struct service *s, int status);
 const char *service_state_name(enum service_state state);

@@ -290,9 +290,14 @@ static enum service_state (*const actions[SERVICE_STATES][SERVICE_EVENTS])(struc
         [SERVICE_FAILED] = {[EVENT_START] = act_start, [EVENT_STOP] = act_rest, [EVENT_RESTART] = act_start},
 };
 
+bool service_accepts(enum service_state state, enum service_event event)
+{
+	return actions[state][event] != NULL;
+}
+
 int service_event(struct service *s, enum service_event event)
 {
-	if (!actions[s->state][event])
+	if (!service_accepts(s->state, event))
 		return -1;
 	enum service_state next = actions[s->state][event](s);
 	if (next != s->state) {

@@ -5,6 +5,7 @@
 #include "core/proc.h"
 #include "core/str.h"
 #include "jobs/supervisor.h"
+#include "jobs/supervisor_private.h"
 #include "jobs/test_state.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -225,9 +226,15 @@ static cJSON *call(struct fixture *f, const char *request)
 	return reply;
 }
 
+/* The same when only that it was ok counts. */
+static void do_call(struct fixture *f, const char *request)
+{
+	cJSON_Delete(call(f, request));
+}
+
 static void end(struct fixture *f)
 {
-	cleanup_json cJSON *reply = call(f, "{\"op\":\"shutdown\"}");
+	do_call(f, "{\"op\":\"shutdown\"}");
 	assert_int_equal(test_wait_end(f->pid), 0);
 	f->pid = 0;
 }
@@ -242,6 +249,21 @@ static void wait_gone(pid_t pid)
 }
 
 /* -- tests -- */
+
+/* Every cell: what a person asks for is always accepted, the rest only where it can happen. */
+static void test_table(void **data)
+{
+	static const char *const cells[SERVICE_STATES] = {
+	        [SERVICE_STOPPED] = "S   PR", [SERVICE_STARTING] = "SYXTPR", [SERVICE_READY] = "S X PR",
+	        [SERVICE_BACKOFF] = "S  TPR", [SERVICE_STOPPING] = "S XTPR", [SERVICE_FAILED] = "S   PR",
+	};
+	(void)data;
+	for (int state = 0; state < SERVICE_STATES; state++)
+		for (int event = 0; event < SERVICE_EVENTS; event++)
+			assert_int_equal(
+			        service_accepts((enum service_state)state, (enum service_event)event),
+			        cells[state][event] != ' ');
+}
 
 static void test_ready_and_end(void **data)
 {
@@ -285,7 +307,7 @@ static void test_second_signal(void **data)
 {
 	struct fixture *f = *data;
 	START(f, "a=stubborn", "b=stubborn", "c=orphan");
-	cleanup_json cJSON *all = call(f, "{\"op\":\"wait\"}");
+	do_call(f, "{\"op\":\"wait\"}");
 	kill(f->pid, SIGTERM);
 	kill(f->pid, SIGINT);
 	assert_int_equal(test_wait_end(f->pid), 0);
@@ -297,9 +319,9 @@ static void test_orphans(void **data)
 {
 	struct fixture *f = *data;
 	START(f, "a=orphan", "b=ready");
-	cleanup_json cJSON *all = call(f, "{\"op\":\"wait\"}"),
-	                   *again = call(f, "{\"op\":\"kill\",\"service\":\"a\"}"),
-	                   *back = call(f, "{\"op\":\"wait\"}");
+	do_call(f, "{\"op\":\"wait\"}");
+	do_call(f, "{\"op\":\"kill\",\"service\":\"a\"}");
+	do_call(f, "{\"op\":\"wait\"}");
 	assert_int_equal(survivors(f), 3 + 2 + 2); /* supervisor, two services, two deaf pairs */
 	end(f);
 	assert_int_equal(survivors(f), 0);
@@ -366,14 +388,14 @@ static void test_stop_start_restart(void **data)
 	struct err err = {0};
 	START(f, "a=ready", "b=stubborn");
 	cleanup_json cJSON *all = call(f, "{\"op\":\"wait\"}"),
-	                   *stop = call(f, "{\"op\":\"stop\",\"service\":\"b\"}"),
-	                   *again = call(f, "{\"op\":\"stop\",\"service\":\"b\"}"),
-	                   *others = call(f, "{\"op\":\"wait\"}"),
-	                   *refused = call_with(f, "{\"op\":\"kill\",\"service\":\"b\"}", &err),
-	                   *start = call(f, "{\"op\":\"start\",\"service\":\"b\"}"),
-	                   *restart = call(f, "{\"op\":\"restart\",\"service\":\"a\"}");
+	                   *stop = call(f, "{\"op\":\"stop\",\"service\":\"b\"}");
 	assert_string_equal(json_text(stop, "services.1.state"), "stopped");
 	assert_int_equal(json_int(stop, "services.1.exit", 0), 128 + SIGKILL); /* it did not listen */
+	do_call(f, "{\"op\":\"stop\",\"service\":\"b\"}");                     /* again is fine */
+	do_call(f, "{\"op\":\"wait\"}");                                       /* it is not waited for */
+	cleanup_json cJSON *refused = call_with(f, "{\"op\":\"kill\",\"service\":\"b\"}", &err),
+	                   *start = call(f, "{\"op\":\"start\",\"service\":\"b\"}"),
+	                   *restart = call(f, "{\"op\":\"restart\",\"service\":\"a\"}");
 	assert_string_equal(json_text(refused, "error"), "b is not running (stopped)");
 	assert_string_equal(json_text(start, "services.1.state"), "ready");
 	assert_string_equal(json_text(restart, "services.0.state"), "ready");
@@ -418,7 +440,7 @@ static void test_bad_requests(void **data)
 	memset(flood, 'x', 100000);
 	while (send(fd, flood, 100000, MSG_NOSIGNAL) > 0)
 		;
-	cleanup_json cJSON *fine = call(f, "{\"op\":\"wait\"}");
+	do_call(f, "{\"op\":\"wait\"}");
 }
 
 /* Two requests in one packet are answered in order although the first has to wait; one client vanishes while waiting. */
@@ -427,8 +449,7 @@ static void test_clients(void **data)
 	struct fixture *f = *data;
 	struct err err = {0};
 	START(f, "a=mute", "b=ready");
-	cleanup_json cJSON *wait = cJSON_Parse("{\"op\":\"wait\"}"),
-	                   *status = cJSON_Parse("{\"op\":\"status\"}");
+	cleanup_json cJSON *wait = cJSON_Parse("{\"op\":\"wait\"}");
 	int gone = supervisor_connect(f->dir, wait, &err);
 	cleanup_close int first = supervisor_connect(f->dir, wait, &err);
 	assert_int_equal(send(first, "{\"op\":\"status\"}\n", 16, 0), 16);
@@ -459,7 +480,7 @@ static void test_two_supervisors(void **data)
 	assert_int_equal(r.status, 1);
 	assert_non_null(strstr(r.errs, "already"));
 	proc_result_free(&r);
-	cleanup_json cJSON *fine = call(f, "{\"op\":\"wait\"}");
+	do_call(f, "{\"op\":\"wait\"}");
 }
 
 /* Its services must not outlive a supervisor that was killed; the socket it left is replaced by the next one. */
@@ -474,17 +495,17 @@ static void test_supervisor_killed(void **data)
 	wait_gone((pid_t)json_int(all, "services.0.pid", 0));
 	close(f->out);
 	struct err err = {0};
-	cleanup_json cJSON *none = call_with(f, "{\"op\":\"status\"}", &err);
+	assert_null(call_with(f, "{\"op\":\"status\"}", &err));
 	assert_int_equal(err.code, ERR_NOT_FOUND);
 	START(f, "a=ready");
-	cleanup_json cJSON *again = call(f, "{\"op\":\"wait\"}");
+	do_call(f, "{\"op\":\"wait\"}");
 }
 
 static void test_logs(void **data)
 {
 	struct fixture *f = *data;
 	START(f, "long-name=shout", "many=chatty");
-	cleanup_json cJSON *all = call(f, "{\"op\":\"wait\"}");
+	do_call(f, "{\"op\":\"wait\"}");
 	end(f);
 	cleanup_json cJSON *shout = supervisor_log_tail(f->dir, "long-name", 10),
 	                   *many = supervisor_log_tail(f->dir, "many", 150),
@@ -518,11 +539,21 @@ int main(int argc, char **argv)
 	if (argc >= 4 && !strcmp(argv[1], "supervise"))
 		return supervise(argc, argv);
 	const struct CMUnitTest tests[] = {
-	        TEST(test_ready_and_end),     TEST(test_signal_ends),  TEST(test_second_signal),
-	        TEST(test_orphans),           TEST(test_config_error), TEST(test_crashes),
-	        TEST(test_missing_program),   TEST(test_kill),         TEST(test_stop_start_restart),
-	        TEST(test_bad_requests),      TEST(test_clients),      TEST(test_two_supervisors),
-	        TEST(test_supervisor_killed), TEST(test_logs),
+	        cmocka_unit_test(test_table),
+	        TEST(test_ready_and_end),
+	        TEST(test_signal_ends),
+	        TEST(test_second_signal),
+	        TEST(test_orphans),
+	        TEST(test_config_error),
+	        TEST(test_crashes),
+	        TEST(test_missing_program),
+	        TEST(test_kill),
+	        TEST(test_stop_start_restart),
+	        TEST(test_bad_requests),
+	        TEST(test_clients),
+	        TEST(test_two_supervisors),
+	        TEST(test_supervisor_killed),
+	        TEST(test_logs),
 	};
 	return cmocka_run_group_tests_name("supervisor", tests, NULL, NULL);
 }

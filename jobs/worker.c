@@ -40,25 +40,23 @@ bool worker_alive(const struct state *st)
 static int look_at_running(struct worker *w, struct err *err)
 {
 	cleanup_query struct query q = QUERY_INIT;
-	int64_t now = clock_now_ms();
 	int rc;
+	/* started after it was cancelled: that attempt undoes, and is left alone */
 	if (db_query(w->st->db, &q, err,
-	             "SELECT id, pid, pid_start, not_before = ?, cancel_at IS NOT NULL AND started_at <= "
-	             "cancel_at,"
-	             " timeout_ms > 0 AND started_at + timeout_ms + ? < ? FROM jobs WHERE state = 'running'",
-	             "iii", JOB_FOREGROUND, worker_grace_ms, now))
+	             "SELECT id, pid, pid_start, not_before = ?, timeout_ms,"
+	             " cancel_at IS NOT NULL AND started_at <= cancel_at FROM jobs WHERE state = 'running'",
+	             "i", JOB_FOREGROUND))
 		return -1;
 	while ((rc = query_next(&q, err)) == 1) {
-		int64_t id = query_int(&q, 0);
-		bool cancel = query_int(&q, 4), late = query_int(&q, 5);
+		int64_t id = query_int(&q, 0), timeout_ms = query_int(&q, 4);
+		struct proc_id proc = {.pid = (pid_t)query_int(&q, 1), .start = query_int(&q, 2)};
 		if (!child_find(w, id))
-			child_adopt(
-			        w, id,
-			        (struct proc_id){.pid = (pid_t)query_int(&q, 1), .start = query_int(&q, 2)},
-			        query_int(&q, 3));
+			child_adopt(w, id, proc, query_int(&q, 3));
 		struct child *child = child_find(w, id);
-		if (child)
-			child->due = cancel ? DUE_CANCELLED : late ? DUE_LATE : DUE_NOT;
+		if (!child)
+			continue;
+		bool late = timeout_ms > 0 && clock_mono_ms() - child->since > timeout_ms + worker_grace_ms;
+		child->due = query_int(&q, 5) ? DUE_CANCELLED : late ? DUE_LATE : DUE_NOT;
 	}
 	return rc;
 }

@@ -128,6 +128,7 @@ static struct child *watch(struct worker *w, int64_t job, struct proc_id proc)
 		return NULL;
 	struct child *child = mem_alloc(sizeof(*child));
 	*child = (struct child){.w = w, .next = w->children, .job = job, .proc = proc, .pidfd = fd};
+	child->since = clock_mono_ms();
 	child->watch = loop_watch_new(w->loop, fd, ended, child);
 	child->kill_timer = loop_timer_new(w->loop, kill_now, child);
 	w->children = child;

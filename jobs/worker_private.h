@@ -21,6 +21,7 @@ struct child {
 	int64_t job;
 	struct proc_id proc;
 	int pidfd, attempt;
+	int64_t since; /* monotonic, that we watch it: the wall clock may jump */
 	struct loop_watch *watch;
 	struct loop_timer *kill_timer;
 	bool own;      /* ours to reap */
