@@ -10,8 +10,11 @@
 #define YAML_MAX_BYTES (1u << 20)
 #define YAML_MAX_ALIASES 64
 
-/** Parse one YAML document. ${name} is used in messages ("file.yml:12:3: …"). Returns the tree, or NULL with ERR_INVALID
- * or ERR_LIMIT. Plain scalars become null, booleans and numbers by YAML 1.2's JSON schema. */
+/** Parse one YAML document (JSON is YAML too). ${name} is used in messages ("file.yml:12:3: …"). Returns the tree, or NULL
+ * with ERR_INVALID or ERR_LIMIT. Plain scalars become null (also ~ and nothing), booleans (true, false) and numbers as
+ * JSON writes them; yes, on, 010 and 0x1f stay text. Aliases and merge keys (<<) are resolved; duplicate keys, keys that
+ * are no text, tags other than !!str, integers over 2^53, depth over 64 and more than 20,000 values are refused. An empty
+ * text gives null. */
 cJSON *yaml_parse(const char *text, size_t len, const char *name, struct err *err);
 
 /** Line (from 1) in ${text} of what stands at ${path} ("/steps/3/expect": keys and list positions), or of the nearest
