@@ -141,6 +141,8 @@ static const char *fill_project(struct reading *r)
 	take_options(r);
 	take_naming(r, "name");
 	take_type(r);
+	for (size_t i = 0; i + 1 < r->words.n; i++) /* "make me a new …" */
+		r->words.used[i] |= words_in("new|нов*", r->words.at[i]);
 	size_t i = next_value(r, 0);
 	if (i < WORDS_MAX && !json_at(r->params, "name"))
 		set_text(r, "name", use(r, i));
@@ -437,6 +439,10 @@ static void analyse(struct reading *r)
 		if (template_find(r->words.at[i]) ||
 		    (i + 1 < r->words.n && words_in("web|ai|full|телеграм|веб|ии", r->words.at[i])))
 			r->object = OBJECT_PROJECT;
+	/* Without a verb the thing must come first: "test demo" is a wish, "this is only a test" is not. */
+	for (int i = 0; i < r->object_at && !r->verb && r->object && r->object != OBJECT_STATUS; i++)
+		if (!words_filler(r->words.at[i]))
+			r->object = OBJECT_NONE;
 	bool bare_verb = r->words.n == 1;
 	if (!r->object && polite && (!r->verb || polite == OBJECT_HELP))
 		r->object = polite;
