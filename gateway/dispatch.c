@@ -39,7 +39,11 @@ void dispatch_welcome(struct client *client)
 static struct request_spec spec_of(struct client *client, const struct frame *f)
 {
 	return (struct request_spec){
-	        .sid = sid_of(client, f), .user = f->user, .cp = f->is_command ? &f->cp : NULL};
+	        .sid = sid_of(client, f),
+	        .user = f->user,
+	        .cp = f->is_command ? &f->cp : NULL,
+	        .lang = f->language && strncmp(f->language, "ru", 2) == 0 ? LANG_RU : LANG_EN,
+	};
 }
 
 static void refuse_frame(struct client *client, const struct frame *f, const struct fault *fault)
@@ -152,7 +156,7 @@ static void chat(struct client *client, const struct frame *f)
 	if (questions_take(client->hub->questions, key, &question, clock_mono_ms()))
 		responder_answer(f->text, &question, &response);
 	else
-		responder_read(f->text, &response);
+		responder_read(f->text, spec_of(client, f).lang, &response);
 	act(client, f, origin, &response);
 	response_free(&response);
 	response_free(&question);

@@ -136,6 +136,8 @@ static int read_command(const cJSON *j, struct frame *f, struct fault *fault)
 	cp->id = id && strlen(id) <= ID_MAX ? id : NULL;
 	cp->command = json_text(j, "command");
 	cp->params = cJSON_IsObject(params) ? params : NULL;
+	if (json_text(j, "context.language"))
+		f->language = json_text(j, "context.language");
 	if (json_at(j, "context.user_id"))
 		read_user(json_at(j, "context.user_id"), f->user);
 	if (!cp->version)
@@ -252,7 +254,7 @@ int frame_parse(const char *text, size_t len, struct frame *f, struct fault *fau
 	f->root = json_parse(text, len, &err);
 	if (!f->root)
 		return fault_set(fault, FAULT_INVALID_PARAMS,
-		                 "This is not JSON (%.200s): send one JSON object per frame.", err.msg);
+		                 "This frame is %.200s: send one JSON object per frame.", err.msg);
 	if (!cJSON_IsObject(f->root))
 		return fault_set(fault, FAULT_INVALID_PARAMS,
 		                 "This is JSON, but not an object: send one such as {\"type\":\"ping\"}.");
@@ -260,6 +262,7 @@ int frame_parse(const char *text, size_t len, struct frame *f, struct fault *fau
 	if (cJSON_IsNumber(sid) ||
 	    (cJSON_IsString(sid) && *sid->valuestring && strlen(sid->valuestring) <= 4 * ID_MAX))
 		f->session_id = sid;
+	f->language = json_text(f->root, "context.language");
 	read_user(json_at(f->root, "context.user_id"), f->user);
 	read_user(json_at(f->root, "userId"), f->user);
 	return read_typed(f, fault);

@@ -59,6 +59,7 @@ struct frame {
 	char user[129];          /* the client's label of its user; "" */
 	const char *text;        /* of chat; a `message` is a chat too */
 	const char *action;      /* context.action of a `message`; NULL */
+	const char *language;    /* context.language, such as "ru"; NULL */
 	const char *request_id;  /* context.request_id: the same one asks for the same effect; NULL */
 	bool heartbeat;
 	unsigned topics; /* of subscribe and unsubscribe; all when the list is absent */

@@ -47,10 +47,10 @@ static void tell_endpoints(const cJSON *session, struct str *out)
 	                 text_or(e, "url", "?"));
 }
 
-static void tell_session_line(const cJSON *s, enum lang lang, struct str *out)
+static void tell_session_line(const cJSON *s, const char *bullet, enum lang lang, struct str *out)
 {
 	char buf[64];
-	str_addf(out, "\n- **%s** %s", text_or(s, "name", "?"), text_or(s, "state", "?"));
+	str_addf(out, "%s**%s** %s", bullet, text_or(s, "name", "?"), text_or(s, "state", "?"));
 	if (json_int(s, "expires_at", 0) > clock_now_ms())
 		str_addf(out, T(", %s left", ", осталось %s"),
 		         span(json_int(s, "expires_at", 0) - clock_now_ms(), buf));
@@ -97,7 +97,7 @@ void tell_status(const cJSON *result, enum lang lang, struct str *out)
 	tell_usage(json_at(result, "system"), "memory_usage", T("Memory", "Память"), out);
 	tell_usage(json_at(result, "system"), "disk_usage", T("Disk", "Диск"), out);
 	str_addf(out, T("\n- Sessions: %d", "\n- Сессии: %d"), cJSON_GetArraySize(sessions));
-	cJSON_ArrayForEach(s, sessions) tell_session_line(s, lang, out);
+	cJSON_ArrayForEach(s, sessions) tell_session_line(s, "\n  - ", lang, out);
 	cJSON_ArrayForEach(problem, json_at(result, "problems"))
 	        str_addf(out, T("\n- Problem: %s", "\n- Неполадка: %s"), problem->valuestring);
 }
@@ -191,14 +191,14 @@ void tell_session_list(const cJSON *result, enum lang lang, struct str *out)
 		return;
 	}
 	str_add(out, T("**Sessions**\n", "**Сессии**\n"));
-	cJSON_ArrayForEach(s, list) tell_session_line(s, lang, out);
+	cJSON_ArrayForEach(s, list) tell_session_line(s, "\n- ", lang, out);
 }
 
 void tell_session_show(const cJSON *result, enum lang lang, struct str *out)
 {
 	const cJSON *service;
 	str_add(out, T("**Session**\n", "**Сессия**\n"));
-	tell_session_line(result, lang, out);
+	tell_session_line(result, "\n- ", lang, out);
 	if (json_text(result, "reason"))
 		str_addf(out, T("\n- Reason: %s", "\n- Причина: %s"), json_text(result, "reason"));
 	cJSON_ArrayForEach(service, json_at(result, "services"))

@@ -321,12 +321,13 @@ static void ask_project(struct response *out, const char *bad)
 	enum lang lang = out->lang;
 	const char *type = json_text(out->params, "archetype"), *name = json_text(out->params, "name");
 	if (strcmp(out->missing, "archetype") == 0) {
+		cleanup_free char *which = name ? mem_printf(T("the project %s", "проект %s"), name)
+		                                : mem_strdup(T("the project", "проект"));
 		out->options = type_choices();
 		out->text = mem_printf(
-		        T("Which type shall the project %s have? telegram-bot, web-service, ai-agent or "
-		          "fullstack.",
-		          "Какого типа будет проект %s? telegram-bot, web-service, ai-agent или fullstack."),
-		        name ? name : "");
+		        T("Which type shall %s have? telegram-bot, web-service, ai-agent or fullstack.",
+		          "Какого типа будет %s? telegram-bot, web-service, ai-agent или fullstack."),
+		        which);
 		return;
 	}
 	cleanup_free char *one = mem_printf("my-%s", type ? type : "project");
@@ -478,11 +479,11 @@ static void respond(struct reading *r, struct response *out)
 	conclude(out);
 }
 
-void responder_read(const char *text, struct response *out)
+void responder_read(const char *text, enum lang lang, struct response *out)
 {
 	struct reading r = {.params = json_object()};
 	words_split(&r.words, text);
-	*out = (struct response){.lang = r.words.cyrillic ? LANG_RU : LANG_EN};
+	*out = (struct response){.lang = r.words.cyrillic ? LANG_RU : lang};
 	analyse(&r);
 	respond(&r, out);
 	cJSON_Delete(r.params);
@@ -541,7 +542,7 @@ void responder_answer(const char *text, const struct response *question, struct 
 		return;
 	}
 	if (!name) {
-		responder_read(text, out);
+		responder_read(text, lang, out);
 		if (out->understood && (out->command != question->command || out->type == RESPONSE_COMMAND))
 			return;
 		response_free(out);

@@ -18,8 +18,9 @@ struct response {
 	const char *missing;           /* question: the parameter that is asked for */
 };
 
-/** Read one chat text (valid UTF-8). Always fills ${out}; response_free it. */
-void responder_read(const char *text, struct response *out);
+/** Read one chat text (valid UTF-8). Answers in ${lang}, in Russian whenever the text has Cyrillic letters. Always fills
+ * ${out}; response_free it. */
+void responder_read(const char *text, enum lang lang, struct response *out);
 
 /**
  * Read ${text} as the answer to ${question} (borrowed): it completes the parameters, takes the question back, or is

@@ -116,7 +116,7 @@ static void sentences(void **unused)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct response r;
-		responder_read(cases[i].text, &r);
+		responder_read(cases[i].text, LANG_EN, &r);
 		cleanup_free char *params = r.params ? json_print(r.params) : mem_strdup("{}"), *got = NULL;
 		if (r.type == RESPONSE_COMMAND)
 			got = mem_strdup(r.command->name);
@@ -170,7 +170,7 @@ static void questions_and_answers(void **unused)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct response question, r;
-		responder_read(cases[i].text, &question);
+		responder_read(cases[i].text, LANG_EN, &question);
 		assert_int_equal(question.type, RESPONSE_QUESTION);
 		responder_answer(cases[i].answer, &question, &r);
 		cleanup_free char *params = r.params ? json_print(r.params) : mem_strdup("{}");
@@ -188,18 +188,21 @@ static void options_and_languages(void **unused)
 {
 	(void)unused;
 	struct response r;
-	responder_read("create project shop", &r);
+	responder_read("create project shop", LANG_EN, &r);
 	assert_int_equal(cJSON_GetArraySize(r.options), 4);
 	assert_int_equal(r.lang, LANG_EN);
 	response_free(&r);
-	responder_read("создай проект shop", &r);
+	responder_read("создай проект shop", LANG_EN, &r);
 	assert_int_equal(r.lang, LANG_RU);
 	assert_non_null(strstr(r.text, "Какого типа"));
 	response_free(&r);
-	responder_read("gibberish", &r);
+	responder_read("help", LANG_RU, &r);
+	assert_int_equal(r.lang, LANG_RU);
+	response_free(&r);
+	responder_read("gibberish", LANG_EN, &r);
 	assert_non_null(strstr(r.text, "create project"));
 	response_free(&r);
-	responder_read("sesions", &r);
+	responder_read("sesions", LANG_EN, &r);
 	assert_non_null(strstr(r.text, "`sessions`"));
 	response_free(&r);
 }
@@ -211,7 +214,7 @@ static void long_and_odd_texts(void **unused)
 	struct response r;
 	for (int i = 0; i < 20000; i++)
 		str_add(&text, i % 3 ? "word " : "сло\"во");
-	responder_read(str_text(&text), &r);
+	responder_read(str_text(&text), LANG_EN, &r);
 	assert_int_equal(r.type, RESPONSE_TEXT);
 	response_free(&r);
 	static const char *const odd[] = {"",
@@ -236,7 +239,7 @@ static void long_and_odd_texts(void **unused)
 	                                  "extend 5",
 	                                  "show session named"};
 	for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
-		responder_read(odd[i], &r);
+		responder_read(odd[i], LANG_EN, &r);
 		response_free(&r);
 	}
 }
@@ -248,7 +251,7 @@ static void questions_are_kept_for_a_while(void **unused)
 	struct response q, out;
 	for (int i = 0; i < QUESTIONS_MAX + 1; i++) {
 		cleanup_free char *key = mem_printf("k%d", i);
-		responder_read("create project shop", &q);
+		responder_read("create project shop", LANG_EN, &q);
 		questions_put(questions, key, &q, 1000 + i);
 		assert_null(q.text);
 	}
