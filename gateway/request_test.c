@@ -74,6 +74,16 @@ static void a_chat_makes_a_project(void **unused)
 	f = finish(&p, "b");
 	assert_type(f, "complete");
 	assert_non_null(strstr(json_text(f, "content"), "готов"));
+	/* that answer once more, as after a crash of its sender: the question is gone, the request id still says what it meant */
+	say(&p, "{\"type\":\"chat\",\"content\":\"create project api-3\",\"sessionId\":\"q\"}");
+	assert_type(finish(&p, "q"), "question");
+	for (int i = 0; i < 2; i++) {
+		say(&p, "{\"type\":\"chat\",\"content\":\"api\",\"sessionId\":\"q\",\"context\":{\"request_"
+		        "id\":\"u8\"}}");
+		f = finish(&p, "q");
+		assert_type(f, "complete");
+		assert_string_equal(json_text(f, "data.result.project_name"), "api-3");
+	}
 	/* taken */
 	say(&p, "{\"type\":\"chat\",\"content\":\"create project ai-agent shop\",\"sessionId\":\"c\"}");
 	f = finish(&p, "c");

@@ -54,6 +54,7 @@ static int fake_start(struct job *job, struct err *err)
 			return -1;
 	cJSON *result = json_object();
 	json_add_text(result, "name", json_text(job_args(job), "name"));
+	json_add_text(result, "note", "not UTF-8: \xff");
 	job_result(job, result);
 	return 0;
 }
