@@ -1,0 +1,101 @@
+#include "cli/args.h"
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ARGS_MAX 24
+
+static int set(const struct arg *arg, const char *value, struct err *err)
+{
+	char *end;
+	struct arg_list *list = arg->target;
+	switch (arg->type) {
+	case ARG_FLAG:
+		*(bool *)arg->target = true;
+		return 0;
+	case ARG_TEXT:
+		*(const char **)arg->target = value;
+		return 0;
+	case ARG_INT:
+		*(int64_t *)arg->target = strtoll(value, &end, 10);
+		if (end == value || *end || value[0] == '-')
+			return err_set(err, ERR_USAGE, "--%s takes a whole number, not '%s'", arg->name,
+			               value);
+		return 0;
+	case ARG_LIST:
+		if (list->n == ARGS_LIST_MAX)
+			return err_set(err, ERR_USAGE, "--%s more than %d times", arg->name, ARGS_LIST_MAX);
+		list->items[list->n++] = value;
+		return 0;
+	}
+	return 0;
+}
+
+static int add_word(struct args *args, const char *word, struct err *err)
+{
+	if (args->n == args->most || args->n == ARGS_POSITIONAL_MAX)
+		return err_set(err, ERR_USAGE, "'%s' is too much\nusage: %s", word, args->usage);
+	args->words[args->n++] = word;
+	return 0;
+}
+
+int args_parse(struct args *args, int argc, char **argv, struct err *err)
+{
+	struct option longs[ARGS_MAX + 1] = {0};
+	char shorts[2 * ARGS_MAX + 3] = "-:"; /* other words in order, missing values told apart */
+	size_t count = 0;
+	for (const struct arg *a = args->table; a->name && count < ARGS_MAX; a++, count++) {
+		bool value = a->type != ARG_FLAG;
+		longs[count] = (struct option){a->name, value, NULL, 256 + (int)count};
+		if (!a->name[1])
+			strncat(shorts, (char[3]){a->name[0], value ? ':' : '\0', '\0'}, 2);
+	}
+	opterr = 0;
+	optind = 0;
+	int c;
+	while ((c = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		size_t i = c >= 256 ? (size_t)c - 256 : 0;
+		if (c == 1) {
+			if (add_word(args, optarg, err))
+				return -1;
+			continue;
+		}
+		while (c < 256 && i < count && args->table[i].name[0] != c)
+			i++;
+		if (c == ':')
+			return err_set(err, ERR_USAGE, "%s needs a value\nusage: %s", argv[optind - 1],
+			               args->usage);
+		if (c == '?' || i >= count)
+			return err_set(err, ERR_USAGE, "unknown option %s\nusage: %s", argv[optind - 1],
+			               args->usage);
+		if (set(&args->table[i], optarg, err))
+			return -1;
+	}
+	while (optind < argc)
+		if (add_word(args, argv[optind++], err))
+			return -1;
+	return args->n < args->least ? err_set(err, ERR_USAGE, "something is missing\nusage: %s", args->usage)
+	                             : 0;
+}
+
+const char *args_take_env(int *argc, char **argv, bool *missing)
+{
+	const char *file = NULL;
+	int kept = 0;
+	bool ended = false;
+	*missing = false;
+	for (int i = 0; i < *argc; i++) {
+		ended |= !strcmp(argv[i], "--");
+		if (!ended && !strncmp(argv[i], "--env=", 6)) {
+			file = argv[i] + 6;
+		} else if (!ended && !strcmp(argv[i], "--env")) {
+			*missing |= i + 1 == *argc;
+			file = i + 1 < *argc ? argv[++i] : NULL;
+		} else {
+			argv[kept++] = argv[i];
+		}
+	}
+	argv[kept] = NULL;
+	*argc = kept;
+	return file;
+}

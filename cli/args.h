@@ -1,0 +1,41 @@
+/* Command line options by table, on getopt_long. */
+#ifndef CLI_ARGS_H
+#define CLI_ARGS_H
+
+#include "core/err.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ARGS_LIST_MAX 32
+#define ARGS_POSITIONAL_MAX 8
+
+enum arg_type { ARG_FLAG, ARG_TEXT, ARG_INT, ARG_LIST };
+
+struct arg_list {
+	const char *items[ARGS_LIST_MAX];
+	size_t n;
+};
+
+struct arg {
+	const char *name; /* "json" for --json; a one-letter name is -n */
+	enum arg_type type;
+	void *target; /* bool, const char *, int64_t or struct arg_list; texts are borrowed from argv */
+};
+
+struct args {
+	const char *usage;       /* one line with an example */
+	const struct arg *table; /* ended by a NULL name */
+	int least, most;         /* how many words that are not options; most <= ARGS_POSITIONAL_MAX */
+	const char *words[ARGS_POSITIONAL_MAX + 1]; /* out: those words, NULL-terminated */
+	int n;                                      /* out */
+};
+
+/** Parse argv[1..]. Returns 0, or -1 (ERR_USAGE) with the usage in the message. */
+int args_parse(struct args *args, int argc, char **argv, struct err *err);
+
+/** Cut `--env FILE` and `--env=FILE` out of argv, wherever before "--". Returns the file or NULL; ${*missing} tells of
+ * one without a value. */
+const char *args_take_env(int *argc, char **argv, bool *missing);
+
+#endif

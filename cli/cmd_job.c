@@ -1,0 +1,133 @@
+/* `codefoundry job …`: what runs, what ran, and its end. */
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/term.h"
+#include "core/mem.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define JOB_LIST_MAX 1000
+
+static int parse_id(const char *text, int64_t *id, struct err *err)
+{
+	char *end;
+	*id = strtoll(text, &end, 10);
+	if (end == text || *end || *id <= 0)
+		return err_set(err, ERR_USAGE, "'%s' is not a job number; `codefoundry job list` shows them",
+		               text);
+	return 0;
+}
+
+static int verb_list(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	static const struct term_column columns[] = {
+	        {"JOB", "id"},    {"KIND", "kind"},      {"SESSION", "session"}, {"STATE", "state"},
+	        {"%", "percent"}, {"AGE", "created_at"}, {"OWNER", "owner"},     {"MESSAGE", "message"}};
+	bool json = false;
+	int64_t limit = 20;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {"n", ARG_INT, &limit}, {0}};
+	struct args a = {"codefoundry job list [-n COUNT] [--json]", table};
+	cleanup_state struct state *st = NULL;
+	if (args_parse(&a, argc, argv, err) || state_open(&st, cfg, err))
+		return -1;
+	cleanup_json cJSON *rows =
+	        jobs_list(st, NULL, -1, (int)(limit > JOB_LIST_MAX ? JOB_LIST_MAX : limit), err);
+	if (!rows)
+		return -1;
+	if (json)
+		term_json(rows);
+	else if (cJSON_GetArraySize(rows))
+		term_table(columns, ARRAY_LEN(columns), rows);
+	else
+		printf("no jobs yet\n");
+	return 0;
+}
+
+static void print_event(void *arg, const struct job_event *event)
+{
+	(void)arg;
+	const char *stage = event->stage ? event->stage : "";
+	if (event->percent >= 0)
+		printf("  %3d%% %-10s %s\n", event->percent, stage, event->text);
+	else
+		printf("       %-10s %s\n", stage, event->text);
+}
+
+static cJSON *row_json(const struct job_row *row)
+{
+	cJSON *j = json_object();
+	json_add_int(j, "id", row->id);
+	json_add_text(j, "kind", row->kind);
+	json_add_text(j, "owner", row->owner);
+	json_add_text(j, "session", row->session);
+	json_add_text(j, "state", job_state_name(row->state));
+	json_add_text(j, "error", row->error);
+	json_add_int(j, "attempt", row->attempt);
+	json_add_int(j, "created_at", row->created_at);
+	json_add_int(j, "started_at", row->started_at);
+	json_add_int(j, "finished_at", row->finished_at);
+	json_add(j, "args", cJSON_Duplicate(row->args, 1));
+	json_add(j, "result", cJSON_Duplicate(row->result, 1));
+	return j;
+}
+
+static int verb_show(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	bool json = false;
+	int64_t id;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {0}};
+	struct args a = {"codefoundry job show NUMBER [--json]", table, 1, 1};
+	cleanup_state struct state *st = NULL;
+	struct job_row row = {0};
+	if (args_parse(&a, argc, argv, err) || parse_id(a.words[0], &id, err) || state_open(&st, cfg, err) ||
+	    jobs_get(st, id, &row, err))
+		return -1;
+	cleanup_json cJSON *j = row_json(&row);
+	job_row_free(&row);
+	if (json) {
+		term_json(j);
+		return 0;
+	}
+	printf("job %lld: %s, %s, owner %s\n", (long long)id, json_text(j, "kind"), json_text(j, "state"),
+	       json_text(j, "owner"));
+	if (jobs_events(st, id, 0, JOB_LIST_MAX, print_event, NULL, err))
+		return -1;
+	if (json_text(j, "error"))
+		printf("error: %s\n", json_text(j, "error"));
+	return 0;
+}
+
+static int verb_cancel(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	int64_t id;
+	cleanup_state struct state *st = NULL;
+	if (argc != 2)
+		return err_set(err, ERR_USAGE, "usage: codefoundry job cancel NUMBER");
+	if (parse_id(argv[1], &id, err) || state_open(&st, cfg, err) || jobs_cancel(st, id, cli_owner(), err))
+		return -1;
+	printf("job %lld is asked to end; `codefoundry job show %lld` tells when it has\n", (long long)id,
+	       (long long)id);
+	return 0;
+}
+
+static int verb_exec(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	int64_t id;
+	cleanup_state struct state *st = NULL;
+	if (argc != 2)
+		return err_set(err, ERR_USAGE, "codefoundry job exec NUMBER (started by the worker)");
+	if (parse_id(argv[1], &id, err) || state_open(&st, cfg, err))
+		return -1;
+	return jobs_exec(st, cli_kinds, id, err);
+}
+
+int cmd_job(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	static const struct cli_verb verbs[] = {
+	        {"list", "list [-n COUNT] [--json]", "newest jobs first", verb_list},
+	        {"show", "show NUMBER [--json]", "one job with its events and result", verb_show},
+	        {"cancel", "cancel NUMBER", "ask for its end; what it began is undone", verb_cancel},
+	        {"exec", "exec NUMBER", "(internal) run a queued job in this process", verb_exec},
+	        {0}};
+	return cli_group("job", verbs, cfg, argc, argv, err);
+}

@@ -1,0 +1,263 @@
+/* `codefoundry session …`: the same operations as in the chat, in the foreground. */
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/term.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include "sessions/session.h"
+#include "sessions/supervise.h"
+#include <stdio.h>
+#include <string.h>
+
+#define LOG_LINES_MAX 10000
+
+static void print_endpoints(const cJSON *endpoints)
+{
+	const cJSON *e;
+	cJSON_ArrayForEach(e, endpoints)
+	{
+		printf("  %-14s %-10s %s\n", json_text(e, "service"), json_text(e, "name"),
+		       json_text(e, "url"));
+	}
+}
+
+static void print_started(const cJSON *result)
+{
+	char took[48], left[48];
+	printf("session %s is running (ready after %s, expires in %s)\n", json_text(result, "name"),
+	       clock_duration(json_int(result, "ready_ms", 0), took, sizeof(took)),
+	       clock_duration(json_int(result, "expires_at", 0) - clock_now_ms(), left, sizeof(left)));
+	print_endpoints(json_at(result, "endpoints"));
+}
+
+static void print_receipt(const cJSON *result)
+{
+	static const char *const what[] = {"processes", "ports", "files", "leases", "rows"};
+	const char *name = json_text(result, "name");
+	const cJSON *r = json_at(result, "receipt");
+	if (!r) {
+		printf("session %s is stopped and kept: `codefoundry session start %s` resumes it\n", name,
+		       name);
+		return;
+	}
+	printf("session %s is removed. Left behind:", name);
+	for (size_t i = 0; i < ARRAY_LEN(what); i++)
+		printf("%s %lld %s", i ? "," : "", (long long)json_int(r, what[i], -1), what[i]);
+	printf("\n");
+}
+
+static void print_extended(const cJSON *result)
+{
+	char left[48];
+	printf("session %s now expires in %s\n", json_text(result, "name"),
+	       clock_duration(json_int(result, "expires_at", 0) - clock_now_ms(), left, sizeof(left)));
+}
+
+static void print_reaped(const cJSON *result)
+{
+	const cJSON *r;
+	cJSON_ArrayForEach(r, json_at(result, "removed"))
+	{
+		printf("%s: %s\n", json_text(r, "name"), json_text(r, "reason"));
+	}
+	printf("%d removed, %lld kept, %lld orphans\n", cJSON_GetArraySize(json_at(result, "removed")),
+	       (long long)json_int(result, "kept", 0), (long long)json_int(result, "orphans", 0));
+}
+
+/* Run ${kind} with ${owned} (transferred) and print its result with ${print}, or as JSON. */
+static int operate(const struct config *cfg, const char *kind, cJSON *owned, bool json,
+                   void (*print)(const cJSON *result), struct err *err)
+{
+	cleanup_json cJSON *args = owned, *result = NULL;
+	cleanup_state struct state *st = NULL;
+	if (state_open(&st, cfg, err) ||
+	    cli_run_job(st, kind, args, json_text(args, "name"), json, &result, err))
+		return -1;
+	if (json)
+		term_json(result);
+	else
+		print(result);
+	return 0;
+}
+
+static int verb_start(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	bool json = false;
+	struct arg_list services = {0};
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {"service", ARG_LIST, &services}, {0}};
+	struct args a = {"codefoundry session start [NAME] [--service S]… [--json]   e.g. session start demo",
+	                 table, .most = 1};
+	if (args_parse(&a, argc, argv, err))
+		return -1;
+	cJSON *args = json_object();
+	if (a.n)
+		json_add_text(args, "name", a.words[0]);
+	if (services.n)
+		json_add(args, "services", cJSON_CreateStringArray(services.items, (int)services.n));
+	return operate(cfg, "session.start", args, json, print_started, err);
+}
+
+static int verb_stop(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	bool json = false, keep = false;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {"keep", ARG_FLAG, &keep}, {0}};
+	struct args a = {"codefoundry session stop NAME [--keep] [--json]   e.g. session stop demo", table, 1,
+	                 1};
+	if (args_parse(&a, argc, argv, err))
+		return -1;
+	cJSON *args = json_object();
+	json_add_text(args, "name", a.words[0]);
+	json_add_bool(args, "keep", keep);
+	return operate(cfg, "session.stop", args, json, print_receipt, err);
+}
+
+static int verb_restart(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	bool json = false;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {0}};
+	struct args a = {
+	        "codefoundry session restart NAME [SERVICE] [--json]   e.g. session restart demo gateway",
+	        table, 1, 2};
+	if (args_parse(&a, argc, argv, err))
+		return -1;
+	cJSON *args = json_object();
+	json_add_text(args, "name", a.words[0]);
+	if (a.n > 1)
+		json_add_text(args, "service", a.words[1]);
+	return operate(cfg, "session.restart", args, json, print_started, err);
+}
+
+static int verb_extend(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	bool json = false;
+	int64_t minutes = 60;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {"minutes", ARG_INT, &minutes}, {0}};
+	struct args a = {
+	        "codefoundry session extend NAME [--minutes N]   e.g. session extend demo --minutes 90",
+	        table, 1, 1};
+	if (args_parse(&a, argc, argv, err))
+		return -1;
+	cJSON *args = json_object();
+	json_add_text(args, "name", a.words[0]);
+	json_add_int(args, "minutes", minutes);
+	return operate(cfg, "session.extend", args, json, print_extended, err);
+}
+
+static int verb_reap(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	bool json = false, dry = false;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {"dry-run", ARG_FLAG, &dry}, {0}};
+	struct args a = {"codefoundry session reap [--dry-run] [--json]", table};
+	if (args_parse(&a, argc, argv, err))
+		return -1;
+	cJSON *args = json_object();
+	json_add_bool(args, "dry_run", dry);
+	return operate(cfg, "session.reap", args, json, print_reaped, err);
+}
+
+static int verb_list(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	static const struct term_column columns[] = {
+	        {"NAME", "name"},  {"STATE", "state"},           {"OWNER", "owner"},
+	        {"AGE", "age_ms"}, {"EXPIRES IN", "expires_at"}, {"REASON", "reason"}};
+	bool json = false, all = false;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {"all", ARG_FLAG, &all}, {0}};
+	struct args a = {"codefoundry session list [--all] [--json]", table};
+	cleanup_state struct state *st = NULL;
+	if (args_parse(&a, argc, argv, err) || state_open(&st, cfg, err))
+		return -1;
+	cleanup_json cJSON *rows = sessions_list(st, all, err);
+	if (!rows)
+		return -1;
+	if (json)
+		term_json(rows);
+	else if (cJSON_GetArraySize(rows))
+		term_table(columns, ARRAY_LEN(columns), rows);
+	else
+		printf("no sessions; `codefoundry session start demo` makes one\n");
+	return 0;
+}
+
+static void print_session(const cJSON *s)
+{
+	static const struct term_column columns[] = {
+	        {"SERVICE", "name"}, {"STATE", "state"}, {"PID", "pid"}, {"RESTARTS", "restarts"}};
+	const char *reason = json_text(s, "reason");
+	printf("%s: %s, owner %s, engine %s%s%s\n", json_text(s, "name"), json_text(s, "state"),
+	       json_text(s, "owner"), json_text(s, "engine"), reason ? ", " : "", reason ? reason : "");
+	print_endpoints(json_at(s, "endpoints"));
+	if (cJSON_GetArraySize(json_at(s, "services")))
+		term_table(columns, ARRAY_LEN(columns), json_at(s, "services"));
+	if (cJSON_IsObject(json_at(s, "receipt")))
+		print_receipt(s);
+}
+
+static int verb_show(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	bool json = false;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {0}};
+	struct args a = {"codefoundry session show NAME [--json]", table, 1, 1};
+	cleanup_state struct state *st = NULL;
+	if (args_parse(&a, argc, argv, err) || state_open(&st, cfg, err))
+		return -1;
+	cleanup_json cJSON *s = session_show(st, a.words[0], err);
+	if (!s)
+		return -1;
+	if (json)
+		term_json(s);
+	else
+		print_session(s);
+	return 0;
+}
+
+static int verb_logs(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	bool json = false;
+	int64_t lines = 50;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {"n", ARG_INT, &lines}, {0}};
+	struct args a = {
+	        "codefoundry session logs NAME [SERVICE] [-n LINES]   e.g. session logs demo gateway", table,
+	        1, 2};
+	cleanup_state struct state *st = NULL;
+	if (args_parse(&a, argc, argv, err) || state_open(&st, cfg, err))
+		return -1;
+	int n = (int)(lines > LOG_LINES_MAX ? LOG_LINES_MAX : lines);
+	cleanup_json cJSON *logs = session_logs(st, a.words[0], a.words[1], n, err);
+	if (!logs)
+		return -1;
+	const cJSON *line;
+	if (json)
+		term_json(logs);
+	else
+		cJSON_ArrayForEach(line, logs) puts(cJSON_GetStringValue(line));
+	return 0;
+}
+
+static int verb_supervise(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	cleanup_state struct state *st = NULL;
+	if (argc != 2)
+		return err_set(err, ERR_USAGE,
+		               "codefoundry session supervise NAME (started by session start)");
+	if (state_open(&st, cfg, err))
+		return -1;
+	return session_supervise(st, argv[1], err);
+}
+
+int cmd_session(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	static const struct cli_verb verbs[] = {
+	        {"start", "start [NAME] [--service S]… [--json]", "make and start, or resume a stopped one",
+	         verb_start},
+	        {"stop", "stop NAME [--keep] [--json]", "stop and remove (--keep: only stop)", verb_stop},
+	        {"restart", "restart NAME [SERVICE] [--json]", "restart it, or one service", verb_restart},
+	        {"extend", "extend NAME [--minutes N] [--json]", "let it live longer", verb_extend},
+	        {"list", "list [--all] [--json]", "the sessions (--all: failed ones too)", verb_list},
+	        {"show", "show NAME [--json]", "services and addresses, or the receipt", verb_show},
+	        {"logs", "logs NAME [SERVICE] [-n LINES] [--json]", "last log lines", verb_logs},
+	        {"reap", "reap [--dry-run] [--json]", "remove what expired, finish what was cut off",
+	         verb_reap},
+	        {"supervise", "supervise NAME", "(internal) parent of a session's services", verb_supervise},
+	        {0}};
+	return cli_group("session", verbs, cfg, argc, argv, err);
+}

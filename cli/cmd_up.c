@@ -1,0 +1,177 @@
+/* `codefoundry up` and `down`: the control plane under one supervisor, detached unless told otherwise. */
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "cli/plane.h"
+#include "cli/term.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/proc.h"
+#include "sessions/session.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define START_TIMEOUT_MS 30000
+#define STOP_TIMEOUT_MS 30000
+
+static int call(const char *dir, const char *op, int64_t timeout_ms, cJSON **reply, struct err *err)
+{
+	cleanup_json cJSON *request = json_object();
+	json_add_text(request, "op", op);
+	return supervisor_call(dir, request, timeout_ms, reply, err);
+}
+
+/* The supervisor itself, until it is told to end. */
+static int run_foreground(const struct config *cfg, const char *dir, bool echo, struct err *err)
+{
+	struct plane plane;
+	cleanup_close int lock = -1;
+	cleanup_free char *lock_path = mem_printf("%s/up.lock", dir);
+	int taken = lock_take(lock_path, &lock, err);
+	if (taken)
+		return taken > 0 ? err_set(err, ERR_BUSY, "it runs already (%s)", dir) : -1;
+	int rc = plane_make(&plane, cfg, dir, err);
+	if (rc == 0 && (rc = dir_make(plane.dir, 0700, err)) == 0 &&
+	    (rc = plane_check_ports(&plane, cfg, err)) == 0) {
+		struct supervisor_options options = {
+		        .dir = plane.dir, .echo = echo, .env = (const char *const *)plane.env};
+		rc = supervisor_run(plane.services, plane.n, &options, err);
+	}
+	plane_free(&plane);
+	return rc;
+}
+
+/* Last line that the detached supervisor wrote before it ended. */
+static void explain_death(const char *log_path, struct err *err)
+{
+	cleanup_free char *text = NULL;
+	struct err ignored;
+	if (file_read(log_path, 1 << 20, &text, NULL, &ignored) || !text[0])
+		return;
+	const char *start = strstr(text, "codefoundry: ");
+	err_set(err, ERR_FAILED, "%s", start ? start + strlen("codefoundry: ") : text);
+	err->msg[strcspn(err->msg, "\n") + 0] = err->msg[strcspn(err->msg, "\n")];
+	size_t n = strlen(err->msg);
+	if (n && err->msg[n - 1] == '\n')
+		err->msg[n - 1] = '\0';
+}
+
+/* Start `up --foreground` in a session of its own and wait until its control socket listens, or it is gone. */
+static int detach(const struct config *cfg, const char *dir, struct err *err)
+{
+	const char *argv[] = {proc_self(),      "up", "--foreground", config_file(cfg) ? "--env" : NULL,
+	                      config_file(cfg), NULL};
+	cleanup_free char *state_env = mem_printf("STATE_DIR=%s", dir),
+	                  *log_path = mem_printf("%s/up.log", dir);
+	const char *env[] = {state_env, NULL};
+	int ready[2];
+	cleanup_close int log = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (log < 0)
+		return err_sys(err, errno, "open %s", log_path);
+	if (pipe2(ready, O_CLOEXEC))
+		return err_sys(err, errno, "pipe");
+	struct proc_spec spec = PROC_SPEC_INIT;
+	spec.argv = argv;
+	spec.env = env;
+	spec.out = spec.errfd = log;
+	spec.ready_fd = ready[1];
+	spec.new_session = true;
+	pid_t pid;
+	int rc = proc_spawn(&spec, &pid, err);
+	close(ready[1]);
+	char c = 0;
+	struct pollfd p = {.fd = ready[0], .events = POLLIN};
+	if (rc == 0 && (poll(&p, 1, START_TIMEOUT_MS) <= 0 || read(ready[0], &c, 1) != 1)) {
+		int status = 0;
+		rc = err_set(err, ERR_FAILED, "the supervisor did not start (see %s)", log_path);
+		if (waitpid(pid, &status, WNOHANG) == pid || p.revents) {
+			waitpid(pid, &status, 0);
+			explain_death(log_path, err);
+			if (WIFEXITED(status) && WEXITSTATUS(status) == err_exit_code(ERR_CONFIG))
+				err->code = ERR_CONFIG;
+		}
+	}
+	close(ready[0]);
+	return rc;
+}
+
+static void print_failure(const cJSON *reply)
+{
+	const cJSON *line;
+	cJSON_ArrayForEach(line, json_at(reply, "log"))
+	{
+		cleanup_free char *clean =
+		        log_redact(cJSON_GetStringValue(line) ? cJSON_GetStringValue(line) : "");
+		fprintf(stderr, "  %s\n", clean);
+	}
+}
+
+int cmd_up(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	bool foreground = false, echo = false;
+	const struct arg table[] = {{"foreground", ARG_FLAG, &foreground}, {"echo", ARG_FLAG, &echo}, {0}};
+	struct args a = {"codefoundry up [--foreground [--echo]]", table};
+	bool builtin;
+	cleanup_state struct state *st = NULL;
+	if (args_parse(&a, argc, argv, err) || plane_builtin_telegram(cfg, &builtin, err) ||
+	    state_open(&st, cfg, err))
+		return -1;
+	if (foreground)
+		return run_foreground(cfg, st->dir, echo, err);
+	cleanup_free char *dir = plane_dir(st->dir);
+	cleanup_json cJSON *before = NULL, *reply = NULL;
+	if (call(dir, "status", 5000, &before, err) == 0) {
+		printf("It runs already.\n");
+	} else {
+		if (err->code != ERR_NOT_FOUND)
+			return err_wrap(err, "ask the supervisor of %s", dir);
+		fprintf(stderr, "starting…\n");
+		if (detach(cfg, st->dir, err))
+			return -1;
+	}
+	err_clear(err);
+	if (call(dir, "wait", START_TIMEOUT_MS, &reply, err)) {
+		print_failure(reply);
+		struct err ignored;
+		if (!before)
+			call(dir, "shutdown", STOP_TIMEOUT_MS, NULL, &ignored);
+		return err_wrap(err, "not all parts got healthy");
+	}
+	return cmd_status(cfg, 1, (char *[]){"status", NULL}, err);
+}
+
+static void tell_sessions(struct state *st)
+{
+	struct err ignored;
+	cleanup_json cJSON *sessions = sessions_list(st, false, &ignored);
+	int n = cJSON_GetArraySize(sessions);
+	if (n)
+		printf("%d session%s still live%s: `codefoundry session list` shows, `codefoundry session "
+		       "stop NAME` ends them\n",
+		       n, n == 1 ? "" : "s", n == 1 ? "s" : "");
+}
+
+int cmd_down(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	if (argc > 1)
+		return err_set(err, ERR_USAGE, "codefoundry down takes no arguments, not '%s'", argv[1]);
+	cleanup_state struct state *st = NULL;
+	if (state_open(&st, cfg, err))
+		return -1;
+	cleanup_free char *dir = plane_dir(st->dir);
+	if (call(dir, "shutdown", STOP_TIMEOUT_MS, NULL, err) == 0) {
+		printf("stopped\n");
+	} else if (err->code == ERR_NOT_FOUND) {
+		err_clear(err);
+		printf("nothing runs\n");
+	} else {
+		return -1;
+	}
+	tell_sessions(st);
+	return 0;
+}

@@ -1,0 +1,53 @@
+#include "cli/cli.h"
+#include "cli/term.h"
+#include "core/str.h"
+#include "core/text.h"
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define VERBS_MAX 24
+
+const char *cli_owner(void)
+{
+	static char owner[80];
+	const struct passwd *user = getpwuid(geteuid());
+	if (user)
+		snprintf(owner, sizeof(owner), "cli:%s", user->pw_name);
+	else
+		snprintf(owner, sizeof(owner), "cli:%u", (unsigned)geteuid());
+	return owner;
+}
+
+int cli_run_job(struct state *st, const char *kind, const cJSON *args, const char *session, bool json,
+                cJSON **result, struct err *err)
+{
+	struct job_request req = {.kind = kind, .args = args, .owner = cli_owner(), .session = session};
+	struct term_progress progress;
+	term_progress_start(&progress, json);
+	int rc = jobs_run(st, cli_kinds, &req, term_progress_event, &progress, result, err);
+	term_progress_end(&progress);
+	return rc;
+}
+
+int cli_group(const char *group, const struct cli_verb *verbs, const struct config *cfg, int argc,
+              char **argv, struct err *err)
+{
+	const char *names[VERBS_MAX] = {0};
+	cleanup_str struct str list = STR_INIT;
+	for (size_t i = 0; verbs[i].name && i + 1 < VERBS_MAX; i++) {
+		if (argc > 1 && !strcmp(argv[1], verbs[i].name))
+			return verbs[i].run(cfg, argc - 1, argv + 1, err);
+		names[i] = verbs[i].name;
+		str_addf(&list, "\n  %-42s %s", verbs[i].usage, verbs[i].summary);
+	}
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))) {
+		printf("codefoundry %s:%s\n", group, str_text(&list));
+		return 0;
+	}
+	const char *near = argc > 1 ? text_nearest(argv[1], names) : NULL;
+	return err_set(err, ERR_USAGE, "codefoundry %s: %s%s%s%s; it has:%s", group,
+	               argc > 1 ? "there is no " : "say what to do", argc > 1 ? argv[1] : "",
+	               near ? ", did you mean " : "", near ? near : "", str_text(&list));
+}

@@ -1,0 +1,115 @@
+/* codefoundry: one program, one table of commands. */
+#include "cli/args.h"
+#include "cli/cli.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/text.h"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define DEFAULT_ENV ".env.test"
+
+struct command {
+	const char *name, *summary;
+	cli_command *run;
+	bool part; /* started by `up` and by sessions */
+};
+
+static const struct command commands[] = {
+        {"up", "Start gateway, bot, worker and, without a token, the built-in Telegram server", cmd_up,
+         false},
+        {"down", "Stop them", cmd_down, false},
+        {"status", "What runs where", cmd_status, false},
+        {"health", "Ask every part for its health; exit code 1 when one is ill", cmd_health, false},
+        {"chat", "Talk to the bot through the built-in Telegram server", cmd_chat, false},
+        {"session", "start stop restart extend list show logs reap", cmd_session, false},
+        {"test", "run list history: the regression suite", cmd_test, false},
+        {"job", "list show cancel", cmd_job, false},
+        {"settings", "Print every setting with its default, as an example file", cmd_settings, false},
+        {"gateway", "The WebSocket gateway", cmd_gateway, true},
+        {"bot", "The Telegram bot", cmd_bot, true},
+        {"worker", "Runs jobs and reaps sessions", cmd_worker, true},
+        {"telegram", "The built-in Telegram server", cmd_telegram, true},
+};
+
+static void print_help(FILE *to)
+{
+	fprintf(to,
+	        "codefoundry %s: throw-away test environments on one machine, from a chat or a shell\n\n"
+	        "usage: codefoundry [--env FILE] COMMAND …\n",
+	        CODEFOUNDRY_VERSION);
+	for (int part = 0; part < 2; part++) {
+		fprintf(to, part ? "\nParts, each in the foreground (`up` runs them together):\n" : "\n");
+		for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+			if (commands[i].part == part)
+				fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].summary);
+	}
+	fprintf(to, "\nSettings come from the environment and from FILE (default " DEFAULT_ENV
+	            " in the current directory).\n"
+	            "For example:\n"
+	            "  codefoundry up && codefoundry session start demo && codefoundry test run --session "
+	            "demo\n");
+}
+
+static const struct command *find(const char *name, struct err *err)
+{
+	const char *names[ARRAY_LEN(commands) + 1] = {0};
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+		names[i] = commands[i].name;
+	}
+	const char *near = text_nearest(name, names);
+	err_set(err, ERR_USAGE, "there is no command '%s'%s%s; `codefoundry help` lists them", name,
+	        near ? ", did you mean " : "", near ? near : "");
+	return NULL;
+}
+
+static int run(const struct command *command, const char *env_file, int argc, char **argv, struct err *err)
+{
+	struct config *cfg = NULL;
+	if (config_load(&cfg, cli_settings, env_file ? env_file : DEFAULT_ENV, env_file != NULL, err))
+		return -1;
+	enum log_level level = LOG_INFO;
+	log_level_parse(config_text(cfg, "LOG_LEVEL"), &level);
+	/* in a terminal a command's own output is what counts; the parts log */
+	log_open(command->name, !command->part && level == LOG_INFO ? LOG_WARN : level);
+	int rc = command->run(cfg, argc, argv, err);
+	config_free(cfg);
+	return rc;
+}
+
+static int fail(const struct err *err)
+{
+	cleanup_free char *text = log_redact(err->msg);
+	fprintf(stderr, "codefoundry: %s\n", text);
+	return err_exit_code(err->code);
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = {0};
+	bool missing;
+	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* a core would hold secrets */
+	signal(SIGPIPE, SIG_IGN);
+	const char *env_file = args_take_env(&argc, argv, &missing);
+	if (missing) {
+		err_set(&err, ERR_USAGE, "--env needs a file");
+		return fail(&err);
+	}
+	const char *name = argc > 1 ? argv[1] : "";
+	if (!strcmp(name, "version") || !strcmp(name, "--version")) {
+		puts("codefoundry " CODEFOUNDRY_VERSION);
+		return 0;
+	}
+	if (argc < 2 || !strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) {
+		print_help(argc < 2 ? stderr : stdout);
+		return argc < 2 ? err_exit_code(ERR_USAGE) : 0;
+	}
+	const struct command *command = find(name, &err);
+	if (!command || run(command, env_file, argc - 1, argv + 1, &err))
+		return fail(&err);
+	return fflush(stdout) ? 1 : 0;
+}

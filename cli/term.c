@@ -1,0 +1,148 @@
+#include "cli/term.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include "core/str.h"
+#include "core/text.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define TERM_COLUMNS 12
+#define BAR_WIDTH 20
+
+bool term_colour(void)
+{
+	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+	return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+int term_width(void)
+{
+	struct winsize w;
+	if ((ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 || ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0) &&
+	    w.ws_col > 20)
+		return w.ws_col;
+	return 80;
+}
+
+static bool ends_in(const char *text, const char *end)
+{
+	size_t n = strlen(text), m = strlen(end);
+	return n >= m && !strcmp(text + n - m, end);
+}
+
+/* The cell's text; the caller frees it. */
+static char *cell(const struct term_column *column, const cJSON *row)
+{
+	const cJSON *item = json_at(row, column->path);
+	char buf[48];
+	if (cJSON_IsString(item))
+		return mem_strdup(item->valuestring);
+	if (!cJSON_IsNumber(item))
+		return mem_strdup(cJSON_IsBool(item) ? (cJSON_IsTrue(item) ? "yes" : "no") : "–");
+	int64_t v = json_int(row, column->path, 0);
+	if (ends_in(column->path, "_ms"))
+		return mem_strdup(clock_duration(v, buf, sizeof(buf)));
+	if (ends_in(column->path, "_at"))
+		return mem_strdup(v ? clock_duration(llabs(clock_now_ms() - v), buf, sizeof(buf)) : "–");
+	return mem_printf("%lld", (long long)v);
+}
+
+static size_t width_of(const char *text)
+{
+	return text_columns(text, strlen(text));
+}
+
+/* Bytes of ${text} that fit into ${room} columns. */
+static size_t fitting(const char *text, size_t room)
+{
+	size_t n = strlen(text);
+	while (n && (text_columns(text, n) > room || ((unsigned char)text[n] & 0xc0) == 0x80))
+		n--;
+	return n;
+}
+
+static void print_row(const struct term_column *columns, size_t n, const size_t *widths, const cJSON *row,
+                      int room)
+{
+	for (size_t c = 0; c < n; c++) {
+		cleanup_free char *text = row ? cell(&columns[c], row) : mem_strdup(columns[c].title);
+		if (c + 1 < n)
+			printf("%s%*s", text, (int)(widths[c] - width_of(text)) + 2, "");
+		else if (room > 1 && width_of(text) > (size_t)room)
+			printf("%.*s…\n", (int)fitting(text, (size_t)room - 1), text);
+		else
+			printf("%s\n", text);
+	}
+}
+
+void term_table(const struct term_column *columns, size_t n, const cJSON *rows)
+{
+	size_t widths[TERM_COLUMNS] = {0};
+	const cJSON *row;
+	int room = isatty(STDOUT_FILENO) ? term_width() : 1 << 20;
+	for (size_t c = 0; c < n && c < TERM_COLUMNS; c++) {
+		widths[c] = width_of(columns[c].title);
+		cJSON_ArrayForEach(row, rows)
+		{
+			cleanup_free char *text = cell(&columns[c], row);
+			widths[c] = width_of(text) > widths[c] ? width_of(text) : widths[c];
+		}
+		room -= c + 1 < n ? (int)widths[c] + 2 : 0;
+	}
+	printf("%s", term_colour() ? "\033[1m" : "");
+	print_row(columns, n, widths, NULL, room);
+	printf("%s", term_colour() ? "\033[0m" : "");
+	cJSON_ArrayForEach(row, rows) print_row(columns, n, widths, row, room);
+}
+
+void term_json(const cJSON *j)
+{
+	cleanup_free char *text = json_print_pretty(j);
+	puts(text);
+}
+
+void term_progress_start(struct term_progress *p, bool quiet)
+{
+	*p = (struct term_progress){.started = clock_mono_ms(), .quiet = quiet};
+}
+
+static void draw(struct term_progress *p, const struct job_event *event)
+{
+	cleanup_str struct str bar = STR_INIT;
+	char took[48];
+	for (int i = 0; i < BAR_WIDTH; i++)
+		str_add(&bar, i < event->percent * BAR_WIDTH / 100 ? "█" : "░");
+	clock_duration(clock_mono_ms() - p->started, took, sizeof(took));
+	int room = term_width() - BAR_WIDTH - 10 - (int)strlen(took);
+	int keep = (int)fitting(event->text, room > 0 ? (size_t)room : 0);
+	fprintf(stderr, "\r\033[K%s %3d%% %s  %.*s", str_text(&bar), event->percent, took, keep, event->text);
+	fflush(stderr);
+	p->drawn = true;
+}
+
+void term_progress_event(void *progress, const struct job_event *event)
+{
+	struct term_progress *p = progress;
+	bool terminal = isatty(STDERR_FILENO);
+	if (p->quiet)
+		return;
+	if (!strcmp(event->type, "progress") && terminal) {
+		draw(p, event);
+	} else if (!strcmp(event->type, "progress")) {
+		fprintf(stderr, "%3d%% %s: %s\n", event->percent, event->stage ? event->stage : "",
+		        event->text);
+	} else if (!strcmp(event->type, "log")) {
+		fprintf(stderr, "%s     %s\n", p->drawn ? "\r\033[K" : "", event->text);
+		p->drawn = false;
+	}
+}
+
+void term_progress_end(struct term_progress *p)
+{
+	if (p->drawn)
+		fprintf(stderr, "\r\033[K");
+	p->drawn = false;
+}

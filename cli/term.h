@@ -1,0 +1,37 @@
+/* What people see in a terminal: aligned tables, a progress line, colour only where it is wanted. */
+#ifndef CLI_TERM_H
+#define CLI_TERM_H
+
+#include "core/json.h"
+#include "jobs/job.h"
+#include <stdbool.h>
+
+/** Whether standard output is a terminal that wants colour (NO_COLOR and TERM=dumb honoured). */
+bool term_colour(void);
+
+/** Columns of the terminal, 80 when unknown. */
+int term_width(void);
+
+struct term_column {
+	const char *title;
+	const char
+	        *path; /* of the JSON member; numbers at ..._ms are shown as a duration, at ..._at as age */
+};
+
+/** Print ${rows} (array of objects) as a table that fits the terminal: the last column is cut. */
+void term_table(const struct term_column *columns, size_t n, const cJSON *rows);
+
+/** Print JSON, indented, and a newline. */
+void term_json(const cJSON *j);
+
+/* Progress of a job: a bar that is redrawn on a terminal, plain lines otherwise. Its event function is for jobs_run. */
+struct term_progress {
+	int64_t started; /* monotonic ms */
+	bool quiet;      /* --json: nothing */
+	bool drawn;
+};
+void term_progress_start(struct term_progress *p, bool quiet);
+void term_progress_event(void *progress, const struct job_event *event);
+void term_progress_end(struct term_progress *p);
+
+#endif
