@@ -20,6 +20,7 @@ struct poller {
 	enum poller_state state;
 	char reason[sizeof(((struct err *)0)->msg)];
 	int64_t asked_at, last_at, retry_ms;
+	int64_t held_s; /* how long the poll under way may be held */
 	int conflicts, refusals;
 };
 
@@ -79,7 +80,7 @@ static void took(struct poller *p, const cJSON *updates)
 	p->conflicts = p->refusals = 0;
 	become(p, POLLER_RUNNING, "");
 	int64_t early = p->opt.idle_floor_ms - (p->last_at - p->asked_at);
-	loop_timer_set(p->timer, fresh || early < 0 ? 0 : early, 0);
+	loop_timer_set(p->timer, fresh || early < 0 || p->held_s < p->opt.hold_s ? 0 : early, 0);
 }
 
 static void webhook_removed(void *arg, const struct api_result *res)
@@ -173,15 +174,17 @@ static void poll_now(void *arg)
 		retry_later(p);
 		return;
 	}
+	/* the first answer tells that polling works, so it must not wait for somebody to write */
+	p->held_s = p->state == POLLER_RUNNING ? p->opt.hold_s : 0;
 	if (offset)
 		snprintf(from, sizeof(from), "\"offset\":%" PRId64 ",", offset);
 	int n = snprintf(body, sizeof(body),
 	                 "{%s\"timeout\":%" PRId64
 	                 ",\"limit\":100,\"allowed_updates\":[\"message\",\"edited_message\","
 	                 "\"callback_query\"]}",
-	                 from, p->opt.hold_s);
+	                 from, p->held_s);
 	p->asked_at = clock_mono_ms();
-	api_call(p->api, "getUpdates", body, (size_t)n, p->opt.hold_s * 1000, polled, p);
+	api_call(p->api, "getUpdates", body, (size_t)n, p->held_s * 1000, polled, p);
 }
 
 struct poller *poller_start(struct loop *loop, struct api *api, const struct poller_options *options,

@@ -22,10 +22,10 @@ int cli_run_job(struct state *st, const char *kind, const cJSON *args, const cha
 /** One command: argv[0] is its own name. Prints its result; a failure is the caller's to print. */
 typedef int cli_command(const struct config *cfg, int argc, char **argv, struct err *err);
 
-cli_command cmd_up, cmd_down, cmd_status, cmd_health;
-cli_command cmd_session, cmd_job, cmd_test, cmd_chat;
-cli_command cmd_gateway, cmd_bot, cmd_worker, cmd_telegram;
-cli_command cmd_settings;
+cli_command cli_up, cli_down, cli_status, cli_health;
+cli_command cli_session, cli_job, cli_test, cli_chat;
+cli_command cli_gateway, cli_bot, cli_worker, cli_telegram;
+cli_command cli_example;
 
 /* A command of a group: `codefoundry session start`. */
 struct cli_verb {

@@ -121,7 +121,7 @@ static int verb_exec(const struct config *cfg, int argc, char **argv, struct err
 	return jobs_exec(st, cli_kinds, id, err);
 }
 
-int cmd_job(const struct config *cfg, int argc, char **argv, struct err *err)
+int cli_job(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	static const struct cli_verb verbs[] = {
 	        {"list", "list [-n COUNT] [--json]", "newest jobs first", verb_list},

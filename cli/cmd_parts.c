@@ -16,22 +16,22 @@ static int no_arguments(int argc, char **argv, struct err *err)
 	               : 0;
 }
 
-int cmd_gateway(const struct config *cfg, int argc, char **argv, struct err *err)
+int cli_gateway(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	return no_arguments(argc, argv, err) ? -1 : gateway_main(cfg, err);
 }
 
-int cmd_bot(const struct config *cfg, int argc, char **argv, struct err *err)
+int cli_bot(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	return no_arguments(argc, argv, err) ? -1 : bot_main(cfg, err);
 }
 
-int cmd_telegram(const struct config *cfg, int argc, char **argv, struct err *err)
+int cli_telegram(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	return no_arguments(argc, argv, err) ? -1 : telegram_main(cfg, err);
 }
 
-int cmd_worker(const struct config *cfg, int argc, char **argv, struct err *err)
+int cli_worker(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	cleanup_state struct state *st = NULL;
 	if (no_arguments(argc, argv, err) || state_open(&st, cfg, err))
@@ -39,7 +39,7 @@ int cmd_worker(const struct config *cfg, int argc, char **argv, struct err *err)
 	return worker_main(st, cli_kinds, cli_tasks, err);
 }
 
-int cmd_settings(const struct config *cfg, int argc, char **argv, struct err *err)
+int cli_example(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	(void)cfg;
 	if (no_arguments(argc, argv, err))

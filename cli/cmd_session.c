@@ -244,7 +244,7 @@ static int verb_supervise(const struct config *cfg, int argc, char **argv, struc
 	return session_supervise(st, argv[1], err);
 }
 
-int cmd_session(const struct config *cfg, int argc, char **argv, struct err *err)
+int cli_session(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	static const struct cli_verb verbs[] = {
 	        {"start", "start [NAME] [--service S]… [--json]", "make and start, or resume a stopped one",

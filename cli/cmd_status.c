@@ -120,7 +120,7 @@ static void print_status(const cJSON *status, const struct config *cfg, struct s
 		print_how_to_talk(cfg, st);
 }
 
-int cmd_status(const struct config *cfg, int argc, char **argv, struct err *err)
+int cli_status(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	bool json = false;
 	const struct arg table[] = {{"json", ARG_FLAG, &json}, {0}};
@@ -162,7 +162,7 @@ static bool ask(cJSON *part, struct state *st)
 	return healthy;
 }
 
-int cmd_health(const struct config *cfg, int argc, char **argv, struct err *err)
+int cli_health(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	static const struct term_column columns[] = {
 	        {"PART", "part"}, {"HEALTH", "status"}, {"DETAIL", "detail"}};

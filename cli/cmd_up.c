@@ -111,7 +111,7 @@ static void print_failure(const cJSON *reply)
 	}
 }
 
-int cmd_up(const struct config *cfg, int argc, char **argv, struct err *err)
+int cli_up(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	bool foreground = false, echo = false;
 	const struct arg table[] = {{"foreground", ARG_FLAG, &foreground}, {"echo", ARG_FLAG, &echo}, {0}};
@@ -142,7 +142,7 @@ int cmd_up(const struct config *cfg, int argc, char **argv, struct err *err)
 			call(dir, "shutdown", STOP_TIMEOUT_MS, NULL, &ignored);
 		return err_wrap(err, "not all parts got healthy");
 	}
-	return cmd_status(cfg, 1, (char *[]){"status", NULL}, err);
+	return cli_status(cfg, 1, (char *[]){"status", NULL}, err);
 }
 
 static void tell_sessions(struct state *st)
@@ -156,7 +156,7 @@ static void tell_sessions(struct state *st)
 		       n, n == 1 ? "" : "s", n == 1 ? "s" : "");
 }
 
-int cmd_down(const struct config *cfg, int argc, char **argv, struct err *err)
+int cli_down(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	if (argc > 1)
 		return err_set(err, ERR_USAGE, "codefoundry down takes no arguments, not '%s'", argv[1]);

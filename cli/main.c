@@ -18,20 +18,18 @@ struct command {
 };
 
 static const struct command commands[] = {
-        {"up", "Start gateway, bot, worker and, without a token, the built-in Telegram server", cmd_up,
+        {"up", "Start gateway, bot, worker and, without a token, the built-in Telegram server", cli_up,
          false},
-        {"down", "Stop them", cmd_down, false},
-        {"status", "What runs where", cmd_status, false},
-        {"health", "Ask every part for its health; exit code 1 when one is ill", cmd_health, false},
-        {"chat", "Talk to the bot through the built-in Telegram server", cmd_chat, false},
-        {"session", "start stop restart extend list show logs reap", cmd_session, false},
-        {"test", "run list history: the regression suite", cmd_test, false},
-        {"job", "list show cancel", cmd_job, false},
-        {"settings", "Print every setting with its default, as an example file", cmd_settings, false},
-        {"gateway", "The WebSocket gateway", cmd_gateway, true},
-        {"bot", "The Telegram bot", cmd_bot, true},
-        {"worker", "Runs jobs and reaps sessions", cmd_worker, true},
-        {"telegram", "The built-in Telegram server", cmd_telegram, true},
+        {"down", "Stop them", cli_down, false},
+        {"status", "What runs where", cli_status, false},
+        {"health", "Ask every part for its health; exit code 1 when one is ill", cli_health, false},
+        {"session", "start stop restart extend list show logs reap", cli_session, false},
+        {"job", "list show cancel", cli_job, false},
+        {"settings", "Print every setting with its default, as an example file", cli_example, false},
+        {"gateway", "The WebSocket gateway", cli_gateway, true},
+        {"bot", "The Telegram bot", cli_bot, true},
+        {"worker", "Runs jobs and reaps sessions", cli_worker, true},
+        {"telegram", "The built-in Telegram server", cli_telegram, true},
 };
 
 static void print_help(FILE *to)

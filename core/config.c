@@ -18,6 +18,7 @@ struct value {
 	const struct setting *setting;
 	char *text; /* NULL: unset */
 	bool given; /* by the user, not a default */
+	bool placeholder;
 };
 
 struct config {
@@ -201,7 +202,8 @@ static void describe(const struct setting *s, struct str *out)
 
 static void assign(struct value *v, const char *text, const char *where, struct report *report)
 {
-	if (!text[0] || is_placeholder(text)) {
+	v->placeholder = is_placeholder(text);
+	if (!text[0] || v->placeholder) {
 		free(v->text);
 		v->text = v->setting->def && !text[0] ? mem_strdup(v->setting->def) : NULL;
 		v->given = false;
@@ -386,6 +388,11 @@ bool config_bool(const struct config *cfg, const char *key)
 bool config_is_set(const struct config *cfg, const char *key)
 {
 	return need(cfg, key)->given;
+}
+
+bool config_was_placeholder(const struct config *cfg, const char *key)
+{
+	return need(cfg, key)->placeholder;
 }
 
 void config_range(const struct config *cfg, const char *key, int64_t *low, int64_t *high)

@@ -47,6 +47,8 @@ const char *config_text(const struct config *cfg, const char *key); /* NULL when
 int64_t config_int(const struct config *cfg, const char *key);
 bool config_bool(const struct config *cfg, const char *key);
 bool config_is_set(const struct config *cfg, const char *key); /* given by the user, not a default */
+/** Whether ${key} was given as a placeholder, which counts as unset. */
+bool config_was_placeholder(const struct config *cfg, const char *key);
 void config_range(const struct config *cfg, const char *key, int64_t *low, int64_t *high);
 
 /** Whether ${id} stands in the SETTING_IDS ${key}; ${*any} (may be NULL) tells whether the list is "*". */
