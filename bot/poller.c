@@ -9,6 +9,8 @@
 
 /* One refusal of the token may be a stumble of the server; two in a row are the answer. */
 #define REFUSALS 2
+/* A wrong token is refused at once; a first poll that is held longer than this has been accepted. */
+#define HELD_MS 100
 
 struct poller {
 	struct loop *loop;
@@ -16,11 +18,10 @@ struct poller {
 	struct poller_options opt;
 	struct poller_events ev;
 	void *arg;
-	struct loop_timer *timer;
+	struct loop_timer *timer, *held;
 	enum poller_state state;
 	char reason[sizeof(((struct err *)0)->msg)];
 	int64_t asked_at, last_at, retry_ms;
-	int64_t held_s; /* how long the poll under way may be held */
 	int conflicts, refusals;
 };
 
@@ -80,7 +81,7 @@ static void took(struct poller *p, const cJSON *updates)
 	p->conflicts = p->refusals = 0;
 	become(p, POLLER_RUNNING, "");
 	int64_t early = p->opt.idle_floor_ms - (p->last_at - p->asked_at);
-	loop_timer_set(p->timer, fresh || early < 0 || p->held_s < p->opt.hold_s ? 0 : early, 0);
+	loop_timer_set(p->timer, fresh || early < 0 ? 0 : early, 0);
 }
 
 static void webhook_removed(void *arg, const struct api_result *res)
@@ -132,9 +133,17 @@ static void trouble(struct poller *p, const struct api_result *res)
 	retry_later(p);
 }
 
+static void held(void *arg)
+{
+	struct poller *p = arg;
+	if (p->state == POLLER_STARTING)
+		become(p, POLLER_RUNNING, "");
+}
+
 static void polled(void *arg, const struct api_result *res)
 {
 	struct poller *p = arg;
+	loop_timer_clear(p->held);
 	switch (res->status) {
 	case API_OK:
 		took(p, res->result);
@@ -174,17 +183,17 @@ static void poll_now(void *arg)
 		retry_later(p);
 		return;
 	}
-	/* the first answer tells that polling works, so it must not wait for somebody to write */
-	p->held_s = p->state == POLLER_RUNNING ? p->opt.hold_s : 0;
 	if (offset)
 		snprintf(from, sizeof(from), "\"offset\":%" PRId64 ",", offset);
 	int n = snprintf(body, sizeof(body),
 	                 "{%s\"timeout\":%" PRId64
 	                 ",\"limit\":100,\"allowed_updates\":[\"message\",\"edited_message\","
 	                 "\"callback_query\"]}",
-	                 from, p->held_s);
+	                 from, p->opt.hold_s);
 	p->asked_at = clock_mono_ms();
-	api_call(p->api, "getUpdates", body, (size_t)n, p->held_s * 1000, polled, p);
+	if (p->state == POLLER_STARTING)
+		loop_timer_set(p->held, HELD_MS, 0);
+	api_call(p->api, "getUpdates", body, (size_t)n, p->opt.hold_s * 1000, polled, p);
 }
 
 struct poller *poller_start(struct loop *loop, struct api *api, const struct poller_options *options,
@@ -205,6 +214,7 @@ struct poller *poller_start(struct loop *loop, struct api *api, const struct pol
 	p->opt.conflict_ms = or_default(p->opt.conflict_ms, 1000);
 	p->retry_ms = p->opt.first_retry_ms;
 	p->timer = loop_timer_new(loop, poll_now, p);
+	p->held = loop_timer_new(loop, held, p);
 	loop_timer_set(p->timer, 0, 0);
 	return p;
 }
@@ -215,6 +225,7 @@ void poller_stop(struct poller *p)
 		return;
 	api_cancel(p->api, p);
 	loop_timer_free(p->timer);
+	loop_timer_free(p->held);
 	free(p);
 }
 

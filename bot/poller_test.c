@@ -1,5 +1,6 @@
 #include "bot/poller.h"
 #include "bot/test_server.h"
+#include "core/clock.h"
 
 struct bench {
 	struct loop *loop;
@@ -120,6 +121,27 @@ static void updates_are_taken_then_acknowledged(void **state)
 }
 
 /* Every fault that passes: the bot is polling again afterwards. */
+static bool running(void *arg)
+{
+	return poller_state(((struct bench *)arg)->poller) == POLLER_RUNNING;
+}
+
+/* With nothing to tell, the server answers the first poll after half a minute only. */
+static void held_poll_is_good_news(void **state)
+{
+	(void)state;
+	static const struct poller_options patient = {.hold_s = 30};
+	struct bench b;
+	bench_open(&b);
+	fake_on(&b.fake, "getUpdates", FAKE_HOLD, NULL);
+	int64_t begun = clock_mono_ms();
+	bench_start(&b, &patient);
+	fake_run(&b.fake, running, &b);
+	assert_true(clock_mono_ms() - begun < 1000);
+	assert_int_equal(fake_count(&b.fake, "getUpdates"), 1);
+	bench_close(&b);
+}
+
 static void faults_pass(void **state)
 {
 	static const struct {
@@ -284,6 +306,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(updates_are_taken_then_acknowledged),
+	        cmocka_unit_test(held_poll_is_good_news),
 	        cmocka_unit_test(faults_pass),
 	        cmocka_unit_test(flood_is_obeyed),
 	        cmocka_unit_test(conflict_stands_down),
