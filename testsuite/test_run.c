@@ -1,0 +1,363 @@
+#include "testsuite/test_run.h"
+#include "compose/stack.h"
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "sessions/session.h"
+#include "testsuite/builtin.h"
+#include "testsuite/history.h"
+#include "testsuite/preflight.h"
+#include "testsuite/suite.h"
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define MAX_SCENARIOS 512
+#define NAME_TRIES 5
+
+const struct setting test_settings[] = {
+        {.key = "TEST_TIMEOUT_SECONDS",
+         .type = SETTING_INT,
+         .def = "60",
+         .min = 1,
+         .max = 86400,
+         .group = "Tests",
+         .help = "How long one scenario may take"},
+        {.key = "TEST_STEP_SECONDS",
+         .type = SETTING_INT,
+         .def = "10",
+         .min = 1,
+         .max = 3600,
+         .group = "Tests",
+         .help = "How long one step waits for what it expects, unless it says otherwise"},
+        {.key = "TEST_RETRY_COUNT",
+         .type = SETTING_INT,
+         .def = "0",
+         .min = 0,
+         .max = 10,
+         .group = "Tests",
+         .help = "Further attempts of a failed scenario; passed on a retry is shown as flaky"},
+        {.key = "TEST_PARALLEL",
+         .type = SETTING_CHOICE,
+         .def = "true",
+         .allowed = "true|false|1|2|3|4|5|6|7|8|9|10|11|12|13|14|15|16",
+         .group = "Tests",
+         .help = "How many scenarios run at once; true is 4, false is 1"},
+        {.key = NULL},
+};
+
+struct test_run {
+	struct job *job;
+	struct state *st;
+	struct scenario *scenarios[MAX_SCENARIOS];
+	size_t n;
+	char *session;
+	bool ephemeral; /* made by us: to be removed */
+	struct target *target;
+	int64_t id, started;
+	char *dir; /* of the plays' files */
+};
+
+/* -- which scenarios -- */
+
+static int add(struct test_run *t, struct scenario *sc, struct err *err)
+{
+	if (t->n == MAX_SCENARIOS) {
+		scenario_free(sc);
+		return err_set(err, ERR_LIMIT, "at most %d scenarios in one run", MAX_SCENARIOS);
+	}
+	t->scenarios[t->n++] = sc;
+	return 0;
+}
+
+static int add_builtin(struct test_run *t, const char *name, struct err *err)
+{
+	struct scenario *sc = NULL;
+	if (strcmp(name, "all") != 0)
+		return builtin_load(name, &sc, err) || add(t, sc, err) ? -1 : 0;
+	const struct builtin *b;
+	for (size_t i = 0; (b = builtin_at(i)); i++)
+		if (builtin_load(b->name, &sc, err) || add(t, sc, err))
+			return -1;
+	return 0;
+}
+
+static int is_scenario(const struct dirent *e)
+{
+	size_t n = strlen(e->d_name);
+	return n > 4 && e->d_name[0] != '.' && strcmp(e->d_name + n - 4, ".yml") == 0;
+}
+
+/* All *.yml of a directory, by name. */
+static int add_directory(struct test_run *t, const char *path, struct err *err)
+{
+	struct dirent **entries;
+	int n = scandir(path, &entries, is_scenario, alphasort), rc = 0;
+	if (n < 0)
+		return err_sys(err, errno, "scenario directory %s", path);
+	for (int i = 0; i < n; i++) {
+		struct scenario *sc = NULL;
+		cleanup_free char *file = mem_printf("%s/%s", path, entries[i]->d_name);
+		if (rc == 0)
+			rc = scenario_load(&sc, file, err) || add(t, sc, err) ? -1 : 0;
+		free(entries[i]);
+	}
+	free(entries);
+	return rc == 0 && n == 0 ? err_set(err, ERR_NOT_FOUND, "no *.yml in %s", path) : rc;
+}
+
+static int add_file(struct test_run *t, const char *path, struct err *err)
+{
+	struct stat sb;
+	struct scenario *sc = NULL;
+	if (strncmp(job_owner(t->job), "cli:", 4) != 0)
+		return err_set(err, ERR_DENIED, "scenario files can be named on the command line only");
+	if (stat(path, &sb) == 0 && S_ISDIR(sb.st_mode))
+		return add_directory(t, path, err);
+	return scenario_load(&sc, path, err) || add(t, sc, err) ? -1 : 0;
+}
+
+static int each_text(struct test_run *t, const cJSON *list,
+                     int (*fn)(struct test_run *t, const char *, struct err *), struct err *err)
+{
+	const cJSON *item;
+	cJSON_ArrayForEach(item, list) if (!cJSON_IsString(item) || fn(t, item->valuestring, err)) return -1;
+	return 0;
+}
+
+static int choose(struct test_run *t, struct err *err)
+{
+	const cJSON *names = json_at(job_args(t->job), "scenarios"),
+	            *files = json_at(job_args(t->job), "files");
+	if ((names && !cJSON_IsArray(names)) || (files && !cJSON_IsArray(files)))
+		return err_set(err, ERR_INVALID, "'scenarios' and 'files' are lists of texts");
+	if (each_text(t, names, add_builtin, err) || each_text(t, files, add_file, err))
+		return err->code ? -1
+		                 : err_set(err, ERR_INVALID, "'scenarios' and 'files' are lists of texts");
+	return t->n ? 0 : add_builtin(t, "all", err);
+}
+
+/* -- the session -- */
+
+static const struct job_kind *const session_kinds[] = {&session_start_kind, &session_stop_kind, NULL};
+
+static void relay(void *arg, const struct job_event *event)
+{
+	struct test_run *t = arg;
+	if (strcmp(event->type, "progress") == 0)
+		job_progress(t->job, "session", event->percent / 10, "%s", event->text);
+}
+
+static int session_job(struct test_run *t, const char *kind, const char *name, struct err *err)
+{
+	cleanup_json cJSON *args = json_object();
+	json_add_text(args, "name", name);
+	struct job_request req = {.kind = kind, .args = args, .owner = job_owner(t->job), .session = name};
+	return jobs_run(t->st, session_kinds, &req, relay, t, NULL, err);
+}
+
+/* The row of the run names the session before it is made, so that an attempt after a crash finds and removes it. */
+static int make_session(struct test_run *t, struct err *err)
+{
+	int64_t now = clock_now_ms() / 1000;
+	for (int i = 0; i < NAME_TRIES; i++) {
+		cleanup_free char *name = mem_printf("test-%lld", (long long)now + i);
+		if (db_run(t->st->db, err, "UPDATE test_runs SET session = ? WHERE id = ?", "ti", name,
+		           t->id))
+			return -1;
+		t->session = mem_strdup(name);
+		t->ephemeral = true;
+		if (session_job(t, "session.start", name, err) == 0)
+			return 0;
+		t->ephemeral = false;
+		free(TAKE(t->session));
+		if (err->code != ERR_EXISTS)
+			return err_wrap(err, "start a session for the tests");
+		err_clear(err);
+	}
+	return err_set(err, ERR_EXISTS, "no free name for a session");
+}
+
+static bool session_needed(const struct test_run *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (t->scenarios[i]->needs_target)
+			return true;
+	return false;
+}
+
+static int find_session(struct test_run *t, struct err *err)
+{
+	const char *given = json_text(job_args(t->job), "session");
+	if (!session_needed(t))
+		return 0;
+	if (given)
+		t->session = mem_strdup(given);
+	else if (make_session(t, err))
+		return -1;
+	session_touch(t->st, t->session);
+	return target_of_session(&t->target, t->st, t->session, err) ||
+	                       preflight_check(t->job, t->target, err)
+	               ? -1
+	               : 0;
+}
+
+static int remove_session(struct test_run *t, const char *name, struct err *err)
+{
+	struct err why = {0};
+	if (session_job(t, "session.stop", name, &why) == 0 || why.code == ERR_NOT_FOUND)
+		return 0;
+	*err = why;
+	return err_wrap(err, "remove the tests' session %s", name);
+}
+
+/* -- playing -- */
+
+static void on_result(void *arg, const cJSON *r, size_t done, size_t total)
+{
+	struct test_run *t = arg;
+	struct err err = {0};
+	char took[32];
+	const char *message = json_text(r, "message"), *status = json_text(r, "status");
+	if (history_add(t->st, t->id, r, &err))
+		log_warn("test run %lld: %s", (long long)t->id, err.msg);
+	clock_duration(json_int(r, "duration_ms", 0), took, sizeof(took));
+	job_progress(t->job, json_text(r, "name"), 10 + (int)(done * 90 / total), "%zu/%zu %s: %s (%s)", done,
+	             total, json_text(r, "name"), status, took);
+	if (message && strcmp(status, "passed") != 0)
+		job_log(t->job, "%s: %s", json_text(r, "name"), message);
+}
+
+static int64_t option(const struct test_run *t, const char *arg, const char *setting, int64_t low,
+                      int64_t high)
+{
+	int64_t v = json_int(job_args(t->job), arg, setting ? config_int(t->st->cfg, setting) : low);
+	return v < low ? low : v > high ? high : v;
+}
+
+static int parallel(const struct test_run *t)
+{
+	const char *set = config_text(t->st->cfg, "TEST_PARALLEL");
+	int n = !set || strcmp(set, "true") == 0 ? 4 : strcmp(set, "false") == 0 ? 1 : atoi(set);
+	return (int)json_int(job_args(t->job), "parallel", n);
+}
+
+static int play_all(struct test_run *t, cJSON **results, struct err *err)
+{
+	struct suite_options o = {.target = t->target,
+	                          .dir = t->dir,
+	                          .parallel = parallel(t),
+	                          .retry = (int)option(t, "retry", "TEST_RETRY_COUNT", 0, 10),
+	                          .repeat = (int)option(t, "repeat", NULL, 1, 1000),
+	                          .timeout_ms =
+	                                  option(t, "timeout_s", "TEST_TIMEOUT_SECONDS", 1, 86400) * 1000,
+	                          .step_ms = option(t, "step_s", "TEST_STEP_SECONDS", 1, 3600) * 1000};
+	return suite_run(t->job, (const struct scenario *const *)t->scenarios, t->n, &o, on_result, t,
+	                 results, err);
+}
+
+static cJSON *summary(const struct test_run *t, cJSON *results)
+{
+	static const char *const kinds[] = {"passed", "failed", "skipped", "flaky"};
+	int64_t counts[ARRAY_LEN(kinds)] = {0}, total = cJSON_GetArraySize(results);
+	const cJSON *r;
+	cJSON_ArrayForEach(r, results) for (size_t i = 0; i < ARRAY_LEN(kinds); i++) counts[i] +=
+	        strcmp(json_text(r, "status"), kinds[i]) == 0;
+	counts[0] += counts[3]; /* what passed on a retry has passed */
+	cJSON *s = json_object();
+	json_add_int(s, "run_id", t->id);
+	json_add_int(s, "total", total);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		json_add_int(s, kinds[i], counts[i]);
+	json_add_int(s, "pass_rate", history_pass_rate(total, counts[2], counts[0]));
+	json_add_int(s, "duration_ms", clock_mono_ms() - t->started);
+	json_add_int(s, "at", clock_now_ms());
+	if (t->session)
+		json_add_text(s, "session", t->session);
+	if (json_text(job_args(t->job), "label"))
+		json_add_text(s, "label", json_text(job_args(t->job), "label"));
+	json_add(s, "scenarios", results);
+	return s;
+}
+
+static int work(struct test_run *t, struct err *err)
+{
+	char dir[] = "/tmp/cft-XXXXXX";
+	cJSON *results = NULL;
+	if (choose(t, err) || find_session(t, err))
+		return -1;
+	if (!mkdtemp(dir))
+		return err_sys(err, errno, "make a directory in /tmp");
+	t->dir = mem_strdup(dir);
+	if (play_all(t, &results, err))
+		return -1;
+	cJSON *s = summary(t, results);
+	job_result(t->job, s);
+	return history_end(t->st, t->id, s, err);
+}
+
+static void forget(struct test_run *t)
+{
+	struct err ignored = {0};
+	for (size_t i = 0; i < t->n; i++)
+		scenario_free(t->scenarios[i]);
+	if (t->dir)
+		tree_remove(t->dir, &ignored);
+	target_free(t->target);
+	free(t->session);
+	free(t->dir);
+}
+
+/* What an earlier attempt of this job left: its session, unless the user named it, and its open row. */
+static int undo_attempt(struct test_run *t, struct err *err)
+{
+	int64_t run;
+	cleanup_free char *session = NULL;
+	if (history_open_run(t->st, job_id(t->job), &run, &session, err))
+		return -1;
+	if (!run)
+		return 0;
+	bool ours = session && !json_text(job_args(t->job), "session");
+	if (ours && remove_session(t, session, err))
+		return -1;
+	return history_end(t->st, run, NULL, err);
+}
+
+static int test_run(struct job *job, struct err *err)
+{
+	struct test_run *t = mem_alloc(sizeof(*t));
+	cleanup_free void *owned = t;
+	*t = (struct test_run){.job = job, .st = job_state(job), .started = clock_mono_ms()};
+	struct err cleanup = {0}, ignored = {0};
+	const char *session = json_text(job_args(job), "session");
+	if (undo_attempt(t, err) || history_begin(t->st, job_id(job), job_owner(job), session,
+	                                          json_text(job_args(job), "label"), &t->id, err))
+		return -1;
+	int rc = work(t, err);
+	if (t->ephemeral && remove_session(t, t->session, &cleanup) && rc == 0) {
+		*err = cleanup;
+		rc = -1;
+	}
+	if (rc)
+		history_end(t->st, t->id, NULL, &ignored);
+	forget(t);
+	return rc;
+}
+
+static int test_undo(struct job *job, struct err *err)
+{
+	struct test_run t = {.job = job, .st = job_state(job)};
+	return undo_attempt(&t, err);
+}
+
+const struct job_kind test_run_kind = {
+        .name = "test.run",
+        .run = test_run,
+        .undo = test_undo,
+        .max_attempts = 2,
+        .timeout_ms = 3600000,
+};
