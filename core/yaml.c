@@ -346,6 +346,24 @@ static int syntax_error(struct builder *b, struct fy_diag *diag)
 	               e->msg ? e->msg : "syntax error");
 }
 
+/* libfyaml takes a NUL and what is not UTF-8 for the end and would not tell of what stands behind it. */
+static int check_bytes(const char *text, size_t len, const char *name, struct err *err)
+{
+	size_t good = 0;
+	int line = 1;
+
+	if (!memchr(text, '\0', len) && text_is_utf8(text, len))
+		return 0;
+	for (const char *nl; (nl = memchr(text + good, '\n', len - good)); line++) {
+		size_t next = (size_t)(nl - text) + 1;
+
+		if (memchr(text + good, '\0', next - good) || !text_is_utf8(text + good, next - good))
+			break;
+		good = next;
+	}
+	return err_set(err, ERR_INVALID, "%s:%d:1: this line has a NUL byte or is not UTF-8", name, line);
+}
+
 static int build(struct builder *b, struct fy_diag *diag)
 {
 	struct fy_event *event;
@@ -386,6 +404,8 @@ cJSON *yaml_parse(const char *text, size_t len, const char *name, struct err *er
 	b.parser = fy_parser_create(&cfg);
 	if (len > YAML_MAX_BYTES)
 		rc = err_set(err, ERR_LIMIT, "%s: larger than %u bytes", name, YAML_MAX_BYTES);
+	else if (check_bytes(text, len, name, err))
+		rc = -1;
 	else if (!diag || !b.parser || fy_parser_set_string(b.parser, text, len))
 		rc = err_set(err, ERR_FAILED, "%s: libfyaml did not start", name);
 	else
