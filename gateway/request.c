@@ -196,8 +196,8 @@ static void hear(struct request *r, const struct job_event *event)
 		tell(r, event->stage, event->percent, event->text, NULL);
 	else if (strcmp(event->type, "log") == 0)
 		tell(r, NULL, -1, NULL, event->text);
-	else
-		settle(r);
+	else if (!settle(r) && event->stage && strcmp(event->stage, "running") == 0)
+		tell(r, "started", -1, "Started", NULL);
 }
 
 void requests_event(struct client *client, const struct job_event *event)

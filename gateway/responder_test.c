@@ -11,112 +11,110 @@
 
 /* Sentences and what they mean: a command with its parameters as JSON, "?parameter" for a question, "!" for a text that
  * is understood, "" for one that is not. */
+static const struct {
+	const char *text, *command, *params;
+} sentence_cases[] = {
+        /* projects */
+        {"create project web-service shop", "create_project",
+         "{\"archetype\":\"web-service\",\"name\":\"shop\"}"},
+        {"Create a new web service called Shop, please!", "create_project",
+         "{\"name\":\"shop\",\"archetype\":\"web-service\"}"},
+        {"/new web-service shop --port=9000", "create_project",
+         "{\"options\":{\"port\":\"9000\"},\"archetype\":\"web-service\",\"name\":\"shop\"}"},
+        {"make me a telegram bot named helper on port 8085", "create_project",
+         "{\"options\":{\"port\":\"8085\"},\"name\":\"helper\",\"archetype\":\"telegram-bot\"}"},
+        {"create api called bot", "create_project", "{\"name\":\"bot\",\"archetype\":\"web-service\"}"},
+        {"i want to create an ai agent my-brain", "create_project",
+         "{\"archetype\":\"ai-agent\",\"name\":\"my-brain\"}"},
+        {"создай проект web-service shop", "create_project",
+         "{\"archetype\":\"web-service\",\"name\":\"shop\"}"},
+        {"СОЗДАЙ ТЕЛЕГРАМ-БОТ с именем helper", "create_project",
+         "{\"name\":\"helper\",\"archetype\":\"telegram-bot\"}"},
+        {"Сделай, пожалуйста, новый сайт site-1", "create_project",
+         "{\"archetype\":\"fullstack\",\"name\":\"site-1\"}"},
+        {"создай проект", "?archetype", "{}"},
+        {"create project shop", "?archetype", "{\"name\":\"shop\"}"},
+        {"create web-service", "?name", "{\"archetype\":\"web-service\"}"},
+        {"создай проект web-service магазин", "?name", "{\"archetype\":\"web-service\"}"},
+        {"create project web-service ../etc", "?name", "{\"archetype\":\"web-service\"}"},
+        {"list projects", "project_list", "{}"},
+        {"покажи проекты", "project_list", "{}"},
+        /* sessions */
+        {"start session demo", "session_start", "{\"name\":\"demo\"}"},
+        {"start a session", "session_start", "{}"},
+        {"/session start demo", "session_start", "{\"name\":\"demo\"}"},
+        {"launch the demo environment", "session_start", "{\"name\":\"demo\"}"},
+        {"start session test", "session_start", "{\"name\":\"test\"}"},
+        {"запусти сессию demo", "session_start", "{\"name\":\"demo\"}"},
+        {"подними стенд demo", "session_start", "{\"name\":\"demo\"}"},
+        {"create session demo", "session_start", "{\"name\":\"demo\"}"},
+        {"stop session demo", "session_stop", "{\"name\":\"demo\"}"},
+        {"удали сессию demo", "session_stop", "{\"name\":\"demo\"}"},
+        {"stop session", "?name", "{}"},
+        {"restart session demo gateway", "session_restart", "{\"name\":\"demo\",\"service\":\"gateway\"}"},
+        {"перезапусти сессию demo", "session_restart", "{\"name\":\"demo\"}"},
+        {"extend session demo by 2 hours", "session_extend", "{\"minutes\":120,\"name\":\"demo\"}"},
+        {"extend demo by 90m", "session_extend", "{\"minutes\":90,\"name\":\"demo\"}"},
+        {"продли сессию demo на 3 дня", "session_extend", "{\"minutes\":4320,\"name\":\"demo\"}"},
+        {"extend session demo for an hour", "session_extend", "{\"minutes\":60,\"name\":\"demo\"}"},
+        {"list sessions", "session_list", "{}"},
+        {"which sessions are running?", "session_list", "{}"},
+        {"покажи сессии", "session_list", "{}"},
+        {"список сессий", "session_list", "{}"},
+        {"/sessions", "session_list", "{}"},
+        {"show session demo", "session_show", "{\"name\":\"demo\"}"},
+        {"покажи сессию demo", "session_show", "{\"name\":\"demo\"}"},
+        {"logs of demo gateway", "session_logs", "{\"name\":\"demo\",\"service\":\"gateway\"}"},
+        {"show the logs of session demo", "session_logs", "{\"name\":\"demo\"}"},
+        {"покажи логи сессии demo", "session_logs", "{\"name\":\"demo\"}"},
+        {"logs", "?name", "{}"},
+        /* tests */
+        {"run the tests on demo", "test_run", "{\"session\":\"demo\"}"},
+        {"run all tests in session demo", "test_run", "{\"session\":\"demo\"}"},
+        {"run tests", "test_run", "{}"},
+        {"/test all demo", "test_run", "{\"session\":\"demo\"}"},
+        {"/test help demo", "test_run", "{\"session\":\"demo\",\"scenarios\":[\"help\"]}"},
+        {"run scenario session on demo", "test_run", "{\"session\":\"demo\",\"scenarios\":[\"session\"]}"},
+        {"run test webhook", "test_run", "{\"scenarios\":[\"webhook\"]}"},
+        {"прогони тесты на demo", "test_run", "{\"session\":\"demo\"}"},
+        {"запусти сценарий help на сессии demo", "test_run",
+         "{\"session\":\"demo\",\"scenarios\":[\"help\"]}"},
+        /* jobs and the rest */
+        {"list jobs", "job_list", "{}"},
+        {"список заданий", "job_list", "{}"},
+        {"show job #12", "job_show", "{\"job\":12}"},
+        {"cancel job 12", "job_cancel", "{\"job\":12}"},
+        {"отмени задание 12", "job_cancel", "{\"job\":12}"},
+        {"cancel job", "?job", "{}"},
+        {"cancel job 99999999999999999999", "?job", "{}"},
+        {"show status", "status", "{}"},
+        {"/status", "status", "{}"},
+        {"покажи статус", "status", "{}"},
+        {"Как дела?", "status", "{}"},
+        {"help", "help", "{}"},
+        {"Помощь", "help", "{}"},
+        {"что ты умеешь?", "help", "{}"},
+        {"hello", "!", "{}"},
+        {"Привет!", "!", "{}"},
+        {"/start", "!", "{}"},
+        {"thank you", "!", "{}"},
+        /* not for us */
+        {"what is the weather", "", "{}"},
+        {"погода завтра", "", "{}"},
+        {"this is only a test", "", "{}"},
+        {"stop", "", "{}"},
+        {"stop talking to me", "", "{}"},
+        {"😀😀😀", "", "{}"},
+        {"-- == ?? !!", "", "{}"},
+        {"'; DROP TABLE jobs; --", "", "{}"},
+};
+
 static void sentences(void **unused)
 {
 	(void)unused;
-	static const struct {
-		const char *text, *command, *params;
-	} cases[] = {
-	        /* projects */
-	        {"create project web-service shop", "create_project",
-	         "{\"archetype\":\"web-service\",\"name\":\"shop\"}"},
-	        {"Create a new web service called Shop, please!", "create_project",
-	         "{\"name\":\"shop\",\"archetype\":\"web-service\"}"},
-	        {"/new web-service shop --port=9000", "create_project",
-	         "{\"options\":{\"port\":\"9000\"},\"archetype\":\"web-service\",\"name\":\"shop\"}"},
-	        {"make me a telegram bot named helper on port 8085", "create_project",
-	         "{\"options\":{\"port\":\"8085\"},\"name\":\"helper\",\"archetype\":\"telegram-bot\"}"},
-	        {"create api called bot", "create_project",
-	         "{\"name\":\"bot\",\"archetype\":\"web-service\"}"},
-	        {"i want to create an ai agent my-brain", "create_project",
-	         "{\"archetype\":\"ai-agent\",\"name\":\"my-brain\"}"},
-	        {"создай проект web-service shop", "create_project",
-	         "{\"archetype\":\"web-service\",\"name\":\"shop\"}"},
-	        {"СОЗДАЙ ТЕЛЕГРАМ-БОТ с именем helper", "create_project",
-	         "{\"name\":\"helper\",\"archetype\":\"telegram-bot\"}"},
-	        {"Сделай, пожалуйста, новый сайт site-1", "create_project",
-	         "{\"archetype\":\"fullstack\",\"name\":\"site-1\"}"},
-	        {"создай проект", "?archetype", "{}"},
-	        {"create project shop", "?archetype", "{\"name\":\"shop\"}"},
-	        {"create web-service", "?name", "{\"archetype\":\"web-service\"}"},
-	        {"создай проект web-service магазин", "?name", "{\"archetype\":\"web-service\"}"},
-	        {"create project web-service ../etc", "?name", "{\"archetype\":\"web-service\"}"},
-	        {"list projects", "project_list", "{}"},
-	        {"покажи проекты", "project_list", "{}"},
-	        /* sessions */
-	        {"start session demo", "session_start", "{\"name\":\"demo\"}"},
-	        {"start a session", "session_start", "{}"},
-	        {"/session start demo", "session_start", "{\"name\":\"demo\"}"},
-	        {"launch the demo environment", "session_start", "{\"name\":\"demo\"}"},
-	        {"start session test", "session_start", "{\"name\":\"test\"}"},
-	        {"запусти сессию demo", "session_start", "{\"name\":\"demo\"}"},
-	        {"подними стенд demo", "session_start", "{\"name\":\"demo\"}"},
-	        {"create session demo", "session_start", "{\"name\":\"demo\"}"},
-	        {"stop session demo", "session_stop", "{\"name\":\"demo\"}"},
-	        {"удали сессию demo", "session_stop", "{\"name\":\"demo\"}"},
-	        {"stop session", "?name", "{}"},
-	        {"restart session demo gateway", "session_restart",
-	         "{\"name\":\"demo\",\"service\":\"gateway\"}"},
-	        {"перезапусти сессию demo", "session_restart", "{\"name\":\"demo\"}"},
-	        {"extend session demo by 2 hours", "session_extend", "{\"minutes\":120,\"name\":\"demo\"}"},
-	        {"extend demo by 90m", "session_extend", "{\"minutes\":90,\"name\":\"demo\"}"},
-	        {"продли сессию demo на 3 дня", "session_extend", "{\"minutes\":4320,\"name\":\"demo\"}"},
-	        {"extend session demo for an hour", "session_extend", "{\"minutes\":60,\"name\":\"demo\"}"},
-	        {"list sessions", "session_list", "{}"},
-	        {"which sessions are running?", "session_list", "{}"},
-	        {"покажи сессии", "session_list", "{}"},
-	        {"список сессий", "session_list", "{}"},
-	        {"/sessions", "session_list", "{}"},
-	        {"show session demo", "session_show", "{\"name\":\"demo\"}"},
-	        {"покажи сессию demo", "session_show", "{\"name\":\"demo\"}"},
-	        {"logs of demo gateway", "session_logs", "{\"name\":\"demo\",\"service\":\"gateway\"}"},
-	        {"show the logs of session demo", "session_logs", "{\"name\":\"demo\"}"},
-	        {"покажи логи сессии demo", "session_logs", "{\"name\":\"demo\"}"},
-	        {"logs", "?name", "{}"},
-	        /* tests */
-	        {"run the tests on demo", "test_run", "{\"session\":\"demo\"}"},
-	        {"run all tests in session demo", "test_run", "{\"session\":\"demo\"}"},
-	        {"run tests", "test_run", "{}"},
-	        {"/test all demo", "test_run", "{\"session\":\"demo\"}"},
-	        {"/test help demo", "test_run", "{\"session\":\"demo\",\"scenarios\":[\"help\"]}"},
-	        {"run scenario session on demo", "test_run",
-	         "{\"session\":\"demo\",\"scenarios\":[\"session\"]}"},
-	        {"run test webhook", "test_run", "{\"scenarios\":[\"webhook\"]}"},
-	        {"прогони тесты на demo", "test_run", "{\"session\":\"demo\"}"},
-	        {"запусти сценарий help на сессии demo", "test_run",
-	         "{\"session\":\"demo\",\"scenarios\":[\"help\"]}"},
-	        /* jobs and the rest */
-	        {"list jobs", "job_list", "{}"},
-	        {"список заданий", "job_list", "{}"},
-	        {"show job #12", "job_show", "{\"job\":12}"},
-	        {"cancel job 12", "job_cancel", "{\"job\":12}"},
-	        {"отмени задание 12", "job_cancel", "{\"job\":12}"},
-	        {"cancel job", "?job", "{}"},
-	        {"cancel job 99999999999999999999", "?job", "{}"},
-	        {"show status", "status", "{}"},
-	        {"/status", "status", "{}"},
-	        {"покажи статус", "status", "{}"},
-	        {"Как дела?", "status", "{}"},
-	        {"help", "help", "{}"},
-	        {"Помощь", "help", "{}"},
-	        {"что ты умеешь?", "help", "{}"},
-	        {"hello", "!", "{}"},
-	        {"Привет!", "!", "{}"},
-	        {"/start", "!", "{}"},
-	        {"thank you", "!", "{}"},
-	        /* not for us */
-	        {"what is the weather", "", "{}"},
-	        {"погода завтра", "", "{}"},
-	        {"this is only a test", "", "{}"},
-	        {"stop", "", "{}"},
-	        {"stop talking to me", "", "{}"},
-	        {"😀😀😀", "", "{}"},
-	        {"-- == ?? !!", "", "{}"},
-	        {"'; DROP TABLE jobs; --", "", "{}"},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(sentence_cases); i++) {
 		struct response r;
-		responder_read(cases[i].text, LANG_EN, &r);
+		responder_read(sentence_cases[i].text, LANG_EN, &r);
 		cleanup_free char *params = r.params ? json_print(r.params) : mem_strdup("{}"), *got = NULL;
 		if (r.type == RESPONSE_COMMAND)
 			got = mem_strdup(r.command->name);
@@ -124,8 +122,9 @@ static void sentences(void **unused)
 			got = mem_printf("?%s", r.missing);
 		else
 			got = mem_strdup(r.understood ? "!" : "");
-		if (strcmp(got, cases[i].command) != 0 || strcmp(params, cases[i].params) != 0)
-			fail_msg("\"%s\" is %s %s", cases[i].text, got, params);
+		if (strcmp(got, sentence_cases[i].command) != 0 ||
+		    strcmp(params, sentence_cases[i].params) != 0)
+			fail_msg("\"%s\" is %s %s", sentence_cases[i].text, got, params);
 		assert_true(r.type == RESPONSE_COMMAND || *r.text);
 		response_free(&r);
 	}

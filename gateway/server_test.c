@@ -1,6 +1,10 @@
 /* Connections: who gets in, what ends them, how many there may be. */
 #include "gateway/server_rig.h"
 
+#define DEPLOY                                                                                               \
+	"{\"type\":\"message\",\"message\":\"x\",\"context\":{\"action\":\"deploy\",\"githubToken\":\"ghp_"  \
+	"secret\"}}"
+
 static void bad_frames_keep_the_connection(void **unused)
 {
 	(void)unused;
@@ -13,8 +17,7 @@ static void bad_frames_keep_the_connection(void **unused)
 	        "{\"type\":\"command\",\"content\":\"x\"}",
 	        "{\"type\":\"command\",\"version\":\"1.0\",\"id\":\"1\",\"command\":\"explode\"}",
 	        "{\"type\":\"command\",\"version\":\"1.0\",\"id\":\"1\",\"command\":\"session_stop\"}",
-	        "{\"type\":\"message\",\"message\":\"x\",\"context\":{\"action\":\"deploy\",\"githubToken\":"
-	        "\"ghp_secret\"}}",
+	        DEPLOY,
 	};
 	struct stage s;
 	struct peer p;
