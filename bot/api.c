@@ -162,8 +162,8 @@ static void start(struct api *api, const struct http_request *req, api_done *don
 	p->call = http_start(api->http, req, answered, p);
 }
 
-void api_call(struct api *api, const char *method, const char *body, size_t len, int64_t wait_ms, api_done *done,
-              void *arg)
+void api_call(struct api *api, const char *method, const char *body, size_t len, int64_t wait_ms,
+              api_done *done, void *arg)
 {
 	cleanup_str struct str url = STR_INIT_MAX(4096);
 	str_add(&url, api->prefix);

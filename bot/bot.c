@@ -31,7 +31,7 @@ struct main { /* what handlers need not know */
 	int64_t greet_ms;
 	int refusals, menu_tries;
 	struct err failure; /* why the loop ended, when it failed */
-	bool ready;
+	bool troubled;
 };
 
 /* -- ends -- */
@@ -83,15 +83,11 @@ static int poll_take(void *arg, const cJSON *updates, size_t *fresh, struct err 
 static void poll_changed(void *arg, enum poller_state state, const char *reason)
 {
 	struct main *m = arg;
-	if (state == POLLER_RUNNING && !m->ready) {
-		m->ready = true;
-		proc_ready();
-		log_info("polling as @%s", m->bot.username);
-	} else if (state == POLLER_RUNNING) {
+	if (state == POLLER_RUNNING && m->troubled)
 		log_info("polling again");
-	} else if (state == POLLER_TROUBLE) {
+	else if (state == POLLER_TROUBLE)
 		log_warn("polling is in trouble: %s", reason);
-	}
+	m->troubled = state != POLLER_RUNNING;
 }
 
 static void start_polling(struct main *m)
@@ -99,6 +95,9 @@ static void start_polling(struct main *m)
 	static const struct poller_events events = {
 	        .offset = poll_offset, .take = poll_take, .changed = poll_changed, .refused = on_refused};
 	m->bot.poller = poller_start(m->bot.loop, m->bot.api, NULL, &events, m);
+	/* The first poll may be held for half a minute: that it is answered cannot be waited for. */
+	proc_ready();
+	log_info("polling as @%s", m->bot.username);
 }
 
 /* -- greeting: who are we, and what can we do -- */

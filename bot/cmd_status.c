@@ -16,6 +16,8 @@ static char *gateway(const struct call *c)
 		return texts_make(c->lang, T_STATUS_DOWN, TEXT_ARGS({"detail", since}));
 	if (link_rtt_ms(link) < 0)
 		snprintf(detail, sizeof(detail), "%s", since);
+	else if (link_rtt_ms(link) == 0)
+		snprintf(detail, sizeof(detail), "ping < 1 ms, %s", since);
 	else
 		snprintf(detail, sizeof(detail), "ping %" PRId64 " ms, %s", link_rtt_ms(link), since);
 	return texts_make(c->lang, T_STATUS_UP, TEXT_ARGS({"detail", detail}));

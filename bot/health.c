@@ -40,11 +40,11 @@ const struct metric health_metrics[] = {
 const char *health_reason(const struct bot *bot)
 {
 	const struct poller *p = bot->poller;
-	if (!p || poller_state(p) == POLLER_STARTING)
+	if (!p)
 		return "not connected to Telegram yet";
-	if (poller_state(p) != POLLER_RUNNING)
+	if (poller_state(p) != POLLER_RUNNING && poller_state(p) != POLLER_STARTING)
 		return poller_reason(p);
-	if (clock_mono_ms() - poller_last_ms(p) > SILENCE_MS)
+	if (poller_silence_ms(p) > SILENCE_MS)
 		return "Telegram has not answered for more than a minute";
 	return NULL;
 }
@@ -71,11 +71,10 @@ static void answer_health(const struct health *h, struct http_exchange *x)
 static void answer_metrics(const struct bot *bot, struct http_exchange *x)
 {
 	cleanup_str struct str out = STR_INIT;
-	bool polling = bot->poller && poller_state(bot->poller) == POLLER_RUNNING;
+	bool polling = health_reason(bot) == NULL;
 	metrics_set(bot->metrics, M_POLLING, NULL, polling);
-	if (bot->poller && poller_last_ms(bot->poller))
-		metrics_set(bot->metrics, M_LAST_POLL, NULL,
-		            (double)(clock_mono_ms() - poller_last_ms(bot->poller)) / 1000);
+	if (bot->poller)
+		metrics_set(bot->metrics, M_LAST_POLL, NULL, (double)poller_silence_ms(bot->poller) / 1000);
 	metrics_set(bot->metrics, M_GATEWAY, NULL, bot->link && link_connected(bot->link));
 	if (bot->link && link_rtt_ms(bot->link) >= 0)
 		metrics_set(bot->metrics, M_GATEWAY_RTT, NULL, (double)link_rtt_ms(bot->link) / 1000);

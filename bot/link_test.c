@@ -1,5 +1,5 @@
-#include "core/id.h"
 #include "bot/test_bot.h"
+#include "core/id.h"
 #include "core/ws.h"
 
 /* A gateway that the test speaks for. */

@@ -21,7 +21,7 @@ struct poller {
 	struct loop_timer *timer, *held;
 	enum poller_state state;
 	char reason[sizeof(((struct err *)0)->msg)];
-	int64_t asked_at, last_at, retry_ms;
+	int64_t started_at, asked_at, last_at, retry_ms;
 	int conflicts, refusals;
 };
 
@@ -127,8 +127,7 @@ static void trouble(struct poller *p, const struct api_result *res)
 	char reason[400];
 	snprintf(reason, sizeof(reason), "getUpdates: %s%.300s", res->code >= 500 ? "server error: " : "",
 	         res->description);
-	if (p->state != POLLER_STARTING)
-		become(p, POLLER_TROUBLE, reason);
+	become(p, POLLER_TROUBLE, reason);
 	log_debug("%s", reason);
 	retry_later(p);
 }
@@ -213,6 +212,7 @@ struct poller *poller_start(struct loop *loop, struct api *api, const struct pol
 	p->opt.conflicts = (int)or_default(p->opt.conflicts, 6);
 	p->opt.conflict_ms = or_default(p->opt.conflict_ms, 1000);
 	p->retry_ms = p->opt.first_retry_ms;
+	p->started_at = clock_mono_ms();
 	p->timer = loop_timer_new(loop, poll_now, p);
 	p->held = loop_timer_new(loop, held, p);
 	loop_timer_set(p->timer, 0, 0);
@@ -239,7 +239,8 @@ const char *poller_reason(const struct poller *p)
 	return p->reason;
 }
 
-int64_t poller_last_ms(const struct poller *p)
+int64_t poller_silence_ms(const struct poller *p)
 {
-	return p->last_at;
+	int64_t since = p->last_at ? p->last_at : p->started_at;
+	return clock_mono_ms() - since;
 }

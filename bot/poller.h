@@ -45,8 +45,8 @@ void poller_stop(struct poller *p);
 enum poller_state poller_state(const struct poller *p);
 /** Why it is not running; "" when it is. Borrowed until the next change. */
 const char *poller_reason(const struct poller *p);
-/** Milliseconds (monotonic) of the last good answer, 0 before the first. */
-int64_t poller_last_ms(const struct poller *p);
+/** Milliseconds since the last good answer, since the start before the first. */
+int64_t poller_silence_ms(const struct poller *p);
 const char *poller_state_name(enum poller_state state);
 
 #endif

@@ -29,10 +29,6 @@ const struct setting bot_settings[] = {
          .allowed = "http|https",
          .group = "Telegram",
          .help = "Bot API server (default https://api.telegram.org)"},
-        {.key = "TELEGRAM_RATE_LIMIT",
-         .type = SETTING_BOOL,
-         .group = "Telegram",
-         .help = "Keep Telegram's message rates (default on, off for a Bot API server on this machine)"},
         {.key = "GATEWAY_URL",
          .type = SETTING_URL,
          .allowed = "ws|wss",
@@ -85,8 +81,10 @@ static bool is_loopback(const char *url)
 
 bool settings_limits(const struct config *cfg)
 {
-	if (config_is_set(cfg, "TELEGRAM_RATE_LIMIT"))
-		return config_bool(cfg, "TELEGRAM_RATE_LIMIT");
+	/* Shared with the built-in server (telegram_settings), which enforces what we keep to. */
+	const char *set = config_text(cfg, "TELEGRAM_RATE_LIMIT");
+	if (set)
+		return strcmp(set, "on") == 0;
 	return !is_loopback(settings_api_url(cfg));
 }
 
