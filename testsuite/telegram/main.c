@@ -1,4 +1,4 @@
-/* `codefoundry telegram`. */
+/* `codefoundry telegram`. TELEGRAM_RATE_LIMIT, which is the bot's too, stands in the bot's table. */
 #include "compose/stack.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -6,7 +6,6 @@
 #include "core/proc.h"
 #include "jobs/state.h"
 #include "testsuite/telegram/server.h"
-#include <string.h>
 
 const struct setting telegram_settings[] = {
         {.key = "TELEGRAM_PORT",
@@ -21,13 +20,6 @@ const struct setting telegram_settings[] = {
          .def = "127.0.0.1",
          .group = "Built-in Telegram server",
          .help = "Address it listens on; on loopback it answers to local names only"},
-        {.key = "TELEGRAM_RATE_LIMIT",
-         .type = SETTING_CHOICE,
-         .allowed = "on|off",
-         .group = "Built-in Telegram server",
-         .help = "Flood limits: the bot keeps to them and the built-in server enforces them (default off "
-                 "with the "
-                 "built-in server, on with the real Telegram)"},
         {.key = NULL},
 };
 
@@ -35,12 +27,11 @@ static int serve(struct loop *loop, const struct config *cfg, const char *dir, s
 {
 	cleanup_json cJSON *credentials = NULL;
 	const char *host = config_text(cfg, "TELEGRAM_HOST");
-	const char *limit = config_text(cfg, "TELEGRAM_RATE_LIMIT");
 	struct telegram_options options = {.dir = dir,
 	                                   .host = host,
 	                                   .port = (int)config_int(cfg, "TELEGRAM_PORT"),
 	                                   .flood_limits = config_is_set(cfg, "TELEGRAM_RATE_LIMIT") &&
-	                                                   limit && strcmp(limit, "on") == 0};
+	                                                   config_bool(cfg, "TELEGRAM_RATE_LIMIT")};
 	struct tg *tg = NULL;
 
 	if (stack_credentials(dir, false, &credentials, err) < 0 ||
