@@ -23,6 +23,7 @@ static const struct command commands[] = {
         {"down", "Stop them", cli_down, false},
         {"status", "What runs where", cli_status, false},
         {"health", "Ask every part for its health; exit code 1 when one is ill", cli_health, false},
+        {"chat", "Talk to the bot through the built-in Telegram server", cli_chat, false},
         {"session", "start stop restart extend list show logs reap", cli_session, false},
         {"job", "list show cancel", cli_job, false},
         {"settings", "Print every setting with its default, as an example file", cli_example, false},
