@@ -78,7 +78,7 @@ void tell_status(const cJSON *result, enum lang lang, struct str *out)
 	str_addf(
 	        out,
 	        T("\n- Gateway: running for %s, %lld connections", "\n- Шлюз: работает %s, соединений: %lld"),
-	        span(json_int(result, "gateway.uptime", 0) * 1000, buf),
+	        span((json_int(result, "gateway.uptime", 0) + 1) * 1000, buf),
 	        (long long)json_int(result, "gateway.connections", 0));
 	str_addf(out, "\n- %s",
 	         worker ? T("Worker: running", "Исполнитель: работает")
