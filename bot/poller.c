@@ -135,8 +135,10 @@ static void trouble(struct poller *p, const struct api_result *res)
 static void held(void *arg)
 {
 	struct poller *p = arg;
-	if (p->state == POLLER_STARTING)
-		become(p, POLLER_RUNNING, "");
+	if (p->state != POLLER_STARTING)
+		return;
+	p->last_at = clock_mono_ms();
+	become(p, POLLER_RUNNING, "");
 }
 
 static void polled(void *arg, const struct api_result *res)

@@ -139,6 +139,7 @@ static void held_poll_is_good_news(void **state)
 	fake_run(&b.fake, running, &b);
 	assert_true(clock_mono_ms() - begun < 1000);
 	assert_int_equal(fake_count(&b.fake, "getUpdates"), 1);
+	assert_true(poller_last_ms(b.poller) > begun);
 	bench_close(&b);
 }
 

@@ -26,6 +26,7 @@ static const struct command commands[] = {
         {"chat", "Talk to the bot through the built-in Telegram server", cli_chat, false},
         {"session", "start stop restart extend list show logs reap", cli_session, false},
         {"job", "list show cancel", cli_job, false},
+        {"test", "run list history", cli_test, false},
         {"settings", "Print every setting with its default, as an example file", cli_example, false},
         {"gateway", "The WebSocket gateway", cli_gateway, true},
         {"bot", "The Telegram bot", cli_bot, true},

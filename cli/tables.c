@@ -6,6 +6,7 @@
 #include "jobs/state.h"
 #include "sessions/session.h"
 #include "testsuite/telegram/server.h"
+#include "testsuite/test_run.h"
 
 static const struct setting common_settings[] = {
         {.key = "LOG_LEVEL",
@@ -18,18 +19,13 @@ static const struct setting common_settings[] = {
 };
 
 const struct setting *const cli_settings[] = {
-        common_settings,  state_settings,   worker_settings,   bot_settings,
-        gateway_settings, session_settings, telegram_settings, NULL,
+        common_settings,  state_settings, worker_settings,   bot_settings, gateway_settings,
+        session_settings, test_settings,  telegram_settings, NULL,
 };
 
 const struct job_kind *const cli_kinds[] = {
-        &session_start_kind,
-        &session_stop_kind,
-        &session_restart_kind,
-        &session_extend_kind,
-        &session_reap_kind,
-        &project_create_kind,
-        NULL,
+        &session_start_kind, &session_stop_kind, &session_restart_kind, &session_extend_kind,
+        &session_reap_kind,  &test_run_kind,     &project_create_kind,  NULL,
 };
 
 const struct worker_task *const cli_tasks[] = {&session_reap_task, NULL};
