@@ -1,5 +1,6 @@
 #include "core/http_transfer.h"
 
+#include "core/clock.h"
 #include "core/mem.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -32,6 +33,22 @@ static size_t take_data(char *data, size_t size, size_t count, void *arg)
 	else
 		str_addn(&t->body, data, n);
 	return t->abandoned ? CURL_WRITEFUNC_ERROR : n;
+}
+
+/* curl's own limit looks at the mean speed of some seconds, so a burst hides the silence behind it. It stays set as what
+ * makes curl look once a second. */
+static int check_idle(void *arg, curl_off_t dltotal, curl_off_t dlnow, curl_off_t ultotal, curl_off_t ulnow)
+{
+	struct http_transfer *t = arg;
+	int64_t now = clock_mono_ms();
+
+	(void)dltotal, (void)ultotal;
+	if (!t->moved_ms || dlnow + ulnow != t->moved) {
+		t->moved = dlnow + ulnow;
+		t->moved_ms = now;
+	}
+	t->idle = now - t->moved_ms >= t->idle_s * 1000;
+	return t->idle;
 }
 
 /* Scheme, host and port of ${url} without user, path and query; ${host} gets where the host begins. */
@@ -138,6 +155,9 @@ static void set_limits(struct http_transfer *t, const struct http_request *req)
 	if (t->idle_s) {
 		curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
 		curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_TIME, (long)t->idle_s);
+		curl_easy_setopt(t->easy, CURLOPT_NOPROGRESS, 0L);
+		curl_easy_setopt(t->easy, CURLOPT_XFERINFOFUNCTION, check_idle);
+		curl_easy_setopt(t->easy, CURLOPT_XFERINFODATA, t);
 	}
 	if (t->max_body < INT64_MAX)
 		curl_easy_setopt(t->easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)t->max_body);
@@ -191,11 +211,17 @@ static const struct {
 	CURLcode curl;
 	enum err_code code;
 	bool detail; /* curl's own message adds the name or the certificate's fault */
+	const char *text;
 } codes[] = {
-        {CURLE_COULDNT_RESOLVE_HOST, ERR_NET, true},      {CURLE_COULDNT_RESOLVE_PROXY, ERR_NET, true},
-        {CURLE_PEER_FAILED_VERIFICATION, ERR_NET, true},  {CURLE_SSL_CONNECT_ERROR, ERR_NET, true},
-        {CURLE_SSL_CACERT_BADFILE, ERR_NET, true},        {CURLE_URL_MALFORMAT, ERR_INVALID, false},
-        {CURLE_UNSUPPORTED_PROTOCOL, ERR_INVALID, false}, {CURLE_BAD_FUNCTION_ARGUMENT, ERR_INVALID, false},
+        {CURLE_COULDNT_RESOLVE_HOST, ERR_NET, true, NULL},
+        {CURLE_COULDNT_RESOLVE_PROXY, ERR_NET, true, NULL},
+        {CURLE_PEER_FAILED_VERIFICATION, ERR_NET, true, NULL},
+        {CURLE_SSL_CONNECT_ERROR, ERR_NET, true, NULL},
+        {CURLE_SSL_CACERT_BADFILE, ERR_NET, true, NULL},
+        {CURLE_URL_MALFORMAT, ERR_INVALID, false, "not a valid address"},
+        {CURLE_UNSUPPORTED_PROTOCOL, ERR_NET, false, "the answer is not HTTP"}, /* also said of HTTP/0.9 */
+        {CURLE_GOT_NOTHING, ERR_NET, false, "hung up without an answer"},
+        {CURLE_PARTIAL_FILE, ERR_NET, false, "hung up in the middle of the answer"},
 };
 
 static int set_timeout(struct http_transfer *t, struct err *err)
@@ -207,7 +233,7 @@ static int set_timeout(struct http_transfer *t, struct err *err)
 	if (sent_us == 0)
 		return err_set(err, ERR_TIMEOUT, "%s: no connection within %.1f s", t->origin,
 		               (double)total_us / 1e6);
-	if (t->idle_s && total_us / 1000 < t->total_ms)
+	if (t->idle || (t->idle_s && total_us / 1000 < t->total_ms))
 		return err_set(err, ERR_TIMEOUT, "%s: nothing arrived for %lld s", t->origin,
 		               (long long)t->idle_s);
 	return err_set(err, ERR_TIMEOUT, "%s: no complete answer within %.1f s", t->origin,
@@ -221,7 +247,7 @@ static int set_error(struct http_transfer *t, CURLcode code, struct err *err)
 	if (t->too_large || code == CURLE_FILESIZE_EXCEEDED)
 		return err_set(err, ERR_LIMIT, "%s: the answer is larger than %zu bytes", t->origin,
 		               t->max_body);
-	if (code == CURLE_OPERATION_TIMEDOUT)
+	if (code == CURLE_OPERATION_TIMEDOUT || t->idle)
 		return set_timeout(t, err);
 	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
 		if (codes[i].curl == code)

@@ -17,7 +17,10 @@ struct http_transfer {
 	int64_t total_ms, idle_s;
 	void (*on_data)(void *arg, const char *data, size_t len);
 	void *arg;
-	bool abandoned; /* nobody wants to hear of it any more */
+	curl_off_t moved; /* bytes in both directions */
+	int64_t moved_ms; /* when that changed last, monotonic */
+	bool idle;        /* given up for silence */
+	bool abandoned;   /* nobody wants to hear of it any more */
 	bool too_large;
 	char origin[280]; /* "https://host:port", or the path of a Unix socket */
 	char detail[CURL_ERROR_SIZE];
