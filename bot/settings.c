@@ -29,6 +29,11 @@ const struct setting bot_settings[] = {
          .allowed = "http|https",
          .group = "Telegram",
          .help = "Bot API server (default https://api.telegram.org)"},
+        {.key = "TELEGRAM_RATE_LIMIT",
+         .type = SETTING_BOOL,
+         .group = "Telegram",
+         .help = "Keep to Telegram's flood limits (default: off with a server on this machine, on "
+                 "otherwise)"},
         {.key = "GATEWAY_URL",
          .type = SETTING_URL,
          .allowed = "ws|wss",
@@ -81,10 +86,9 @@ static bool is_loopback(const char *url)
 
 bool settings_limits(const struct config *cfg)
 {
-	/* Shared with the built-in server (telegram_settings), which enforces what we keep to. */
-	const char *set = config_text(cfg, "TELEGRAM_RATE_LIMIT");
-	if (set)
-		return strcmp(set, "on") == 0;
+	/* Shared with the built-in server, which enforces what we keep to. */
+	if (config_is_set(cfg, "TELEGRAM_RATE_LIMIT"))
+		return config_bool(cfg, "TELEGRAM_RATE_LIMIT");
 	return !is_loopback(settings_api_url(cfg));
 }
 
