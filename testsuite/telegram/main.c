@@ -1,4 +1,4 @@
-/* `codefoundry telegram`. TELEGRAM_RATE_LIMIT, which is the bot's too, stands in the bot's table. */
+/* `codefoundry telegram`: settings, and the process around the server. */
 #include "compose/stack.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -20,6 +20,12 @@ const struct setting telegram_settings[] = {
          .def = "127.0.0.1",
          .group = "Built-in Telegram server",
          .help = "Address it listens on; on loopback it answers to local names only"},
+        {.key = "TELEGRAM_RATE_LIMIT",
+         .type = SETTING_CHOICE,
+         .allowed = "on|off",
+         .group = "Built-in Telegram server",
+         .help = "Flood limits: the bot keeps to them and the built-in server enforces them (default on with the real "
+                 "Telegram, off with a server on this machine)"},
         {.key = NULL},
 };
 
