@@ -20,7 +20,7 @@ void bell_close(struct bell *bell);
 int bell_fd(const struct bell *bell);
 void bell_drain(struct bell *bell);
 
-/** Block until a ring, at most ${timeout_ms}. Returns 1 rung, 0 timed out or interrupted by a signal. */
+/** Block until a ring, at most ${timeout_ms} (negative: none). Returns 1 rung, 0 timed out or interrupted by a signal. */
 int bell_wait(struct bell *bell, int64_t timeout_ms);
 
 #endif

@@ -2,6 +2,9 @@
 #include <stdio.h>
 #include <time.h>
 
+#define YEAR_0_MS (-62167219200000)
+#define YEAR_9999_MS 253402300799999
+
 static int64_t read_ms(clockid_t id)
 {
 	struct timespec ts;
@@ -21,12 +24,14 @@ int64_t clock_mono_ms(void)
 
 char *clock_iso(int64_t ms, char *buf, size_t size)
 {
-	time_t s = (time_t)(ms / 1000);
+	/* four digits of a year are what the format has */
+	ms = ms < YEAR_0_MS ? YEAR_0_MS : ms > YEAR_9999_MS ? YEAR_9999_MS : ms;
+	int64_t part = (ms % 1000 + 1000) % 1000;
+	time_t s = (time_t)((ms - part) / 1000);
 	struct tm tm;
 	gmtime_r(&s, &tm);
-	char day[24];
-	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buf, size, "%s.%03dZ", day, (int)(ms % 1000));
+	snprintf(buf, size, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+	         tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)part);
 	return buf;
 }
 

@@ -1,4 +1,5 @@
 #include "core/config.h"
+#include "core/dotenv.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -27,11 +28,17 @@ struct config {
 	char *file;
 };
 
-/* Bad settings, one line each. */
+/* Bad settings, one line each; those past the room of an error by their names. */
 struct report {
-	struct str lines;
+	struct str lines, more;
 	unsigned count;
 };
+#define REPORT_LINES_MAX 1400
+#define REPORT_MORE_MAX 500
+#define REPORT_INIT                                                                                          \
+	((struct report){.lines = STR_INIT_MAX(REPORT_LINES_MAX), .more = STR_INIT_MAX(REPORT_MORE_MAX)})
+#define cleanup_report __attribute__((cleanup(report_free)))
+#define SHOWN_MAX 80 /* bytes of a bad value */
 
 static struct value *find(const struct config *cfg, const char *key)
 {
@@ -51,12 +58,42 @@ static const struct value *need(const struct config *cfg, const char *key)
 	return v;
 }
 
+static void report_free(struct report *r)
+{
+	str_free(&r->lines);
+	str_free(&r->more);
+}
+
+/* Add the line; when there is no more room, ${name} (of the key, or the place in the file). */
+static void report_add(struct report *r, const char *name, const char *line)
+{
+	size_t before = r->lines.len;
+	str_addf(&r->lines, "%s%s", before ? "\n" : "", line);
+	if (r->lines.overflow)
+		str_addf(&r->more, "%s%s", r->more.len ? ", " : "", name);
+	r->count++;
+}
+
+static int report_end(const struct report *r, struct err *err)
+{
+	if (!r->count)
+		return 0;
+	return err_set(err, ERR_CONFIG, "%s%s%s%s", str_text(&r->lines), r->more.len ? "\nalso wrong: " : "",
+	               str_text(&r->more), r->more.overflow ? ", and more" : "");
+}
+
 static bool is_placeholder(const char *text)
 {
 	size_t n = strlen(text);
-	return (n > 10 && !strncasecmp(text, "your_", 5) && !strcasecmp(text + n - 5, "_here")) ||
+	return (n > 10 && !strncasecmp(text, "your", 4) && strchr("_- ", text[4]) &&
+	        strchr("_- ", text[n - 5]) && !strcasecmp(text + n - 4, "here")) ||
 	       !strcasecmp(text, "changeme") || !strcasecmp(text, "change_me") ||
-	       (n > 2 && text[0] == '<' && text[n - 1] == '>');
+	       !strcasecmp(text, "change-me") || (n > 2 && text[0] == '<' && text[n - 1] == '>');
+}
+
+static bool is_blank(const char *text)
+{
+	return text[strspn(text, " \t\r\n")] == '\0';
 }
 
 /* -- checking -- */
@@ -109,7 +146,7 @@ static bool is_url(const char *allowed, const char *text)
 /* Step through a comma list of ids. Returns 1 with ${*id}, 0 at the end, -1 when malformed. */
 static int next_id(const char **p, int64_t *id)
 {
-	*p += strspn(*p, " ");
+	*p += strspn(*p, " \t");
 	if (!**p)
 		return 0;
 	char *end;
@@ -117,8 +154,8 @@ static int next_id(const char **p, int64_t *id)
 	long long v = strtoll(*p, &end, 10);
 	if (!isdigit((unsigned char)**p) || errno || v <= 0)
 		return -1;
-	end += strspn(end, " ");
-	if (*end == ',' && end[1 + strspn(end + 1, " ")])
+	end += strspn(end, " \t");
+	if (*end == ',' && end[1 + strspn(end + 1, " \t")])
 		end++;
 	else if (*end)
 		return -1;
@@ -200,57 +237,42 @@ static void describe(const struct setting *s, struct str *out)
 	}
 }
 
+/* A value as it may stand in a message: not secret, not long, one line. */
+static char *shown(const struct setting *s, const char *text)
+{
+	if (s->secret)
+		return mem_strdup("***");
+	size_t len = strlen(text), keep = len;
+	if (len > SHOWN_MAX)
+		keep = text_utf8_prefix(text, SHOWN_MAX);
+	char *copy = mem_printf("%.*s%s", (int)keep, text, keep < len ? "..." : "");
+	for (char *p = copy; *p; p++)
+		if (iscntrl((unsigned char)*p))
+			*p = '?';
+	return copy;
+}
+
 static void assign(struct value *v, const char *text, const char *where, struct report *report)
 {
-	v->placeholder = is_placeholder(text);
-	if (!text[0] || v->placeholder) {
-		free(v->text);
-		v->text = v->setting->def && !text[0] ? mem_strdup(v->setting->def) : NULL;
-		v->given = false;
-		return;
-	}
-	if (!acceptable(v->setting, text)) {
-		str_addf(&report->lines, "%s%s=%s (%s): must be ", report->count++ ? "\n" : "",
-		         v->setting->key, v->setting->secret ? "***" : text, where);
-		describe(v->setting, &report->lines);
+	const struct setting *s = v->setting;
+	bool placeholder = is_placeholder(text), unset = placeholder || is_blank(text);
+	if (!unset && !acceptable(s, text)) {
+		cleanup_free char *value = shown(s, text);
+		cleanup_str struct str line = STR_INIT;
+		str_addf(&line, "%s=%s (%s): must be ", s->key, value, where);
+		describe(s, &line);
+		report_add(report, s->key, str_text(&line));
 		return;
 	}
 	free(v->text);
-	v->text = mem_strdup(text);
-	v->given = true;
-	if (v->setting->secret)
+	v->text = !unset ? mem_strdup(text) : s->def ? mem_strdup(s->def) : NULL;
+	v->given = !unset;
+	v->placeholder = placeholder;
+	if (v->given && s->secret)
 		log_secret(text);
 }
 
 /* -- the dotenv file -- */
-
-/* Read one value after '=': quotes, escapes in double quotes, comments after white space. Returns NULL when a quote is open. */
-static char *parse_value(const char *p, const char *end)
-{
-	struct str out = STR_INIT;
-	while (p < end && (*p == ' ' || *p == '\t'))
-		p++;
-	char quote = p < end && (*p == '"' || *p == '\'') ? *p++ : '\0';
-	for (; p < end; p++) {
-		if (quote && *p == quote)
-			return str_take(&out);
-		if (quote == '"' && *p == '\\' && p + 1 < end) {
-			p++;
-			str_addc(&out, *p == 'n' ? '\n' : *p);
-		} else if (!quote && *p == '#' && (out.len == 0 || isspace((unsigned char)p[-1]))) {
-			break;
-		} else {
-			str_addc(&out, *p);
-		}
-	}
-	if (quote) {
-		str_free(&out);
-		return NULL;
-	}
-	while (out.len && isspace((unsigned char)out.p[out.len - 1]))
-		str_cut(&out, out.len - 1);
-	return str_take(&out);
-}
 
 static void warn_unknown(const struct config *cfg, const char *key, const char *where)
 {
@@ -259,36 +281,6 @@ static void warn_unknown(const struct config *cfg, const char *key, const char *
 		known[i] = cfg->values[i].setting->key;
 	const char *near = text_nearest(key, known);
 	log_warn("%s: unknown setting %s%s%s", where, key, near ? ", did you mean " : "", near ? near : "");
-}
-
-static void read_line(struct config *cfg, const char *p, const char *end, const char *where,
-                      struct report *report)
-{
-	while (p < end && isspace((unsigned char)*p))
-		p++;
-	if (p == end || *p == '#')
-		return;
-	if (end - p > 7 && !strncmp(p, "export ", 7))
-		p += 7;
-	const char *eq = memchr(p, '=', (size_t)(end - p));
-	size_t n = eq ? (size_t)(eq - p) : 0;
-	while (n && p[n - 1] == ' ')
-		n--;
-	size_t valid = 0;
-	while (valid < n && (isalnum((unsigned char)p[valid]) || p[valid] == '_'))
-		valid++;
-	cleanup_free char *value = eq ? parse_value(eq + 1, end) : NULL;
-	if (!n || valid != n || !value) {
-		str_addf(&report->lines, "%s%s: not a line of the form KEY=value%s",
-		         report->count++ ? "\n" : "", where, eq && !value ? " (a quote is not closed)" : "");
-		return;
-	}
-	cleanup_free char *key = mem_strndup(p, n);
-	struct value *v = find(cfg, key);
-	if (v)
-		assign(v, value, where, report);
-	else
-		warn_unknown(cfg, key, where);
 }
 
 static int read_file(struct config *cfg, const char *path, bool required, struct report *report,
@@ -308,14 +300,21 @@ static int read_file(struct config *cfg, const char *path, bool required, struct
 		return err_set(err, ERR_CONFIG, "settings file %s holds NUL bytes: it is not a text file",
 		               path);
 	cfg->file = realpath(path, NULL);
-	unsigned number = 1;
-	for (const char *p = text; *p; number++) {
-		const char *end = p + strcspn(p, "\n");
+	const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, *rest = text;
+	struct dotenv_line line = {0};
+	while (dotenv_next(&rest, &line)) {
 		char where[64];
-		const char *base = strrchr(path, '/');
-		snprintf(where, sizeof(where), "%.40s:%u", base ? base + 1 : path, number);
-		read_line(cfg, p, end, where, report);
-		p = end + (*end == '\n');
+		snprintf(where, sizeof(where), "%.40s:%u", base, line.number);
+		struct value *v = line.key ? find(cfg, line.key) : NULL;
+		if (v) {
+			assign(v, line.value, where, report);
+		} else if (line.key) {
+			warn_unknown(cfg, line.key, where);
+		} else {
+			cleanup_free char *bad = mem_printf("%s: %s", where, line.problem);
+			report_add(report, where, bad);
+		}
+		dotenv_clear(&line);
 	}
 	return 0;
 }
@@ -324,31 +323,25 @@ int config_load(struct config **out, const struct setting *const *tables, const 
                 bool file_required, struct err *err)
 {
 	struct config *cfg = mem_alloc(sizeof(*cfg));
-	struct report report = {.lines = STR_INIT_MAX(sizeof(err->msg) * 4)};
+	cleanup_report struct report report = REPORT_INIT;
 	for (; *tables; tables++) {
 		for (const struct setting *s = *tables; s->key && cfg->n < CONFIG_MAX; s++) {
 			cfg->values[cfg->n].text = s->def ? mem_strdup(s->def) : NULL;
 			cfg->values[cfg->n++].setting = s;
 		}
 	}
-	if (env_file && read_file(cfg, env_file, file_required, &report, err))
-		goto fail;
+	int rc = env_file ? read_file(cfg, env_file, file_required, &report, err) : 0;
 	for (size_t i = 0; i < cfg->n; i++) {
 		const char *text = getenv(cfg->values[i].setting->key);
 		if (text)
 			assign(&cfg->values[i], text, "environment", &report);
 	}
-	if (report.count) {
-		err_set(err, ERR_CONFIG, "%s", str_text(&report.lines));
-		goto fail;
+	if (rc || report_end(&report, err)) {
+		config_free(cfg);
+		return -1;
 	}
-	str_free(&report.lines);
 	*out = cfg;
 	return 0;
-fail:
-	str_free(&report.lines);
-	config_free(cfg);
-	return -1;
 }
 
 void config_free(struct config *cfg)
@@ -417,11 +410,9 @@ bool config_has_id(const struct config *cfg, const char *key, int64_t id, bool *
 
 int config_set(struct config *cfg, const char *key, const char *value, struct err *err)
 {
-	struct report report = {.lines = STR_INIT};
-	assign(find(cfg, need(cfg, key)->setting->key), value, "set", &report);
-	int rc = report.count ? err_set(err, ERR_CONFIG, "%s", str_text(&report.lines)) : 0;
-	str_free(&report.lines);
-	return rc;
+	cleanup_report struct report report = REPORT_INIT;
+	assign(find(cfg, need(cfg, key)->setting->key), value ? value : "", "set", &report);
+	return report_end(&report, err);
 }
 
 const char *config_file(const struct config *cfg)

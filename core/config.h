@@ -34,9 +34,9 @@ struct config;
 /**
  * Read ${env_file} (NULL: none; ${file_required} says whether a missing file is an error), then the environment.
  * ${tables} is a NULL-terminated list of setting tables, each ended by a NULL key; all are borrowed for the
- * config's life. Placeholders (your_…_here, changeme, <…>) count as unset. Unknown keys in the file are
- * warned about with the nearest known key. Returns 0 and transfers ${*cfg}, or -1 (ERR_CONFIG) with every bad
- * setting on its own line in ${err}.
+ * config's life. Empty values and placeholders (your_…_here, changeme, <…>) count as unset: the default stands.
+ * Unknown keys in the file are warned about with the nearest known key. Returns 0 and transfers ${*cfg}, or -1
+ * (ERR_CONFIG) with every bad setting in ${err}: a line each, and past its room the keys.
  */
 int config_load(struct config **cfg, const struct setting *const *tables, const char *env_file,
                 bool file_required, struct err *err);
@@ -46,15 +46,14 @@ void config_free(struct config *cfg);
 const char *config_text(const struct config *cfg, const char *key); /* NULL when unset or empty */
 int64_t config_int(const struct config *cfg, const char *key);
 bool config_bool(const struct config *cfg, const char *key);
-bool config_is_set(const struct config *cfg, const char *key); /* given by the user, not a default */
-/** Whether ${key} was given as a placeholder, which counts as unset. */
-bool config_was_placeholder(const struct config *cfg, const char *key);
+bool config_is_set(const struct config *cfg, const char *key);          /* given by the user, not a default */
+bool config_was_placeholder(const struct config *cfg, const char *key); /* unset, because it is one */
 void config_range(const struct config *cfg, const char *key, int64_t *low, int64_t *high);
 
 /** Whether ${id} stands in the SETTING_IDS ${key}; ${*any} (may be NULL) tells whether the list is "*". */
 bool config_has_id(const struct config *cfg, const char *key, int64_t id, bool *any);
 
-/** Replace one value (copied), as tests and `up` do. Returns 0, or -1 with ${err} when it is not allowed. */
+/** Replace one value (copied; NULL: back to the default), as tests and `up` do. Returns 0, or -1 with ${err} when it is not allowed. */
 int config_set(struct config *cfg, const char *key, const char *value, struct err *err);
 
 /** The file that was read, NULL if none. */

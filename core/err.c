@@ -1,5 +1,5 @@
 #include "core/err.h"
-#include "core/mem.h"
+#include "core/text.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,24 +29,43 @@ static const struct {
         [ERR_DB] = {"db", 1},
 };
 
+/* Keep ${msg}, as valid UTF-8 whatever bytes its arguments brought and wherever the bound cut it. */
+static void put(struct err *err, const char *msg)
+{
+	size_t len = strlen(msg);
+	memmove(err->msg, msg, len + 1);
+	if (len == sizeof(err->msg) - 1)
+		err->msg[text_utf8_prefix(err->msg, len)] = '\0';
+	len = strlen(err->msg);
+	while (len && strchr("\r\n", err->msg[len - 1]))
+		err->msg[--len] = '\0';
+	text_make_utf8(err->msg, len);
+}
+
 int err_set(struct err *err, enum err_code code, const char *fmt, ...)
 {
+	char msg[sizeof(err->msg)]; /* an argument may be err->msg itself */
 	va_list ap;
 	va_start(ap, fmt);
-	err->code = code;
-	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
+	err->code = code;
+	put(err, msg);
 	return -1;
 }
 
 int err_sys(struct err *err, int errnum, const char *fmt, ...)
 {
+	char msg[sizeof(err->msg)];
+	const char *why = strerror(errnum);
 	va_list ap;
 	va_start(ap, fmt);
-	vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	/* the reason is what must not be cut off */
+	vsnprintf(msg, sizeof(msg) - strlen(why) - 2, fmt, ap);
 	va_end(ap);
-	size_t len = strlen(err->msg);
-	snprintf(err->msg + len, sizeof(err->msg) - len, ": %s", strerror(errnum));
+	size_t len = text_utf8_prefix(msg, strlen(msg));
+	snprintf(msg + len, sizeof(msg) - len, ": %s", why);
+	put(err, msg);
 	switch (errnum) {
 	case ENOENT:
 	case ENOTDIR:
@@ -72,20 +91,15 @@ int err_sys(struct err *err, int errnum, const char *fmt, ...)
 
 int err_wrap(struct err *err, const char *fmt, ...)
 {
-	char context[sizeof(err->msg)];
+	char msg[sizeof(err->msg)];
 	va_list ap;
 	va_start(ap, fmt);
-	int n = vsnprintf(context, sizeof(context), fmt, ap);
+	int n = vsnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
-	if (n < 0 || (size_t)n + 3 > sizeof(context))
-		return -1;
-	size_t keep = strlen(err->msg), room = sizeof(err->msg) - (size_t)n - 3;
-	if (keep > room)
-		keep = room;
-	memmove(err->msg + n + 2, err->msg, keep);
-	memcpy(err->msg, context, (size_t)n);
-	memcpy(err->msg + n, ": ", 2);
-	err->msg[(size_t)n + 2 + keep] = '\0';
+	if (n < 0 || (size_t)n + 3 > sizeof(msg))
+		return -1; /* no room: what was there says more */
+	snprintf(msg + n, sizeof(msg) - (size_t)n, ": %.*s", (int)(sizeof(msg) - 3 - (size_t)n), err->msg);
+	put(err, msg);
 	return -1;
 }
 

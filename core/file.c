@@ -11,8 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TREE_DEPTH_MAX 128
-
 int file_read(const char *path, size_t max, char **text, size_t *len, struct err *err)
 {
 	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -107,61 +105,74 @@ ssize_t file_peek(const char *path, char *buf, size_t size)
 int dir_make(const char *path, mode_t mode, struct err *err)
 {
 	cleanup_free char *p = mem_strdup(path);
-	for (char *slash = p + 1;; slash++) {
-		if (*slash && *slash != '/')
-			continue;
+	for (char *slash = p; *slash;) {
+		slash += strspn(slash, "/");
+		slash += strcspn(slash, "/");
 		char kept = *slash;
 		*slash = '\0';
 		if (mkdir(p, mode) && errno != EEXIST)
 			return err_sys(err, errno, "make directory %s", p);
 		*slash = kept;
-		if (!kept)
-			break;
 	}
 	struct stat st;
-	if (stat(path, &st) || !S_ISDIR(st.st_mode))
-		return err_sys(err, ENOTDIR, "make directory %s", path);
-	return 0;
+	if (stat(path, &st))
+		return err_sys(err, errno, "make directory %s", path);
+	return S_ISDIR(st.st_mode) ? 0 : err_sys(err, ENOTDIR, "make directory %s", path);
 }
 
-/* Walk what is below ${dirfd}; counts, and removes when asked to. Never follows a link. */
+/* Walk what is below ${dirfd}; counts, and removes when asked to, as much as it can. Never follows a link. Returns 0 or
+ * the first errno. */
 static int walk(int dirfd, bool remove, int depth, long *count)
 {
-	if (depth > TREE_DEPTH_MAX) {
-		errno = ELOOP;
-		return -1;
-	}
-	DIR *dir = fdopendir(dup(dirfd));
+	if (depth > FILE_DEPTH_MAX)
+		return ENAMETOOLONG;
+	cleanup_close int own = fcntl(dirfd, F_DUPFD_CLOEXEC, 3);
+	DIR *dir = own < 0 ? NULL : fdopendir(own);
 	if (!dir)
-		return -1;
+		return errno;
+	own = -1;
+	if (remove)
+		fchmod(dirfd, 0700); /* a read-only directory does not let go of its files, except for root */
 	int failed = 0;
 	struct dirent *e;
-	while (!failed && (e = readdir(dir))) {
+	while ((e = readdir(dir))) {
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;
 		++*count;
 		cleanup_close int sub =
 		        openat(dirfd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		bool is_dir = sub >= 0;
-		if (is_dir && walk(sub, remove, depth + 1, count))
-			failed = errno;
-		else if (remove && unlinkat(dirfd, e->d_name, is_dir ? AT_REMOVEDIR : 0) && errno != ENOENT)
-			failed = errno;
+		int problem = sub >= 0 ? walk(sub, remove, depth + 1, count) : 0;
+		if (!problem && remove && unlinkat(dirfd, e->d_name, sub >= 0 ? AT_REMOVEDIR : 0) &&
+		    errno != ENOENT)
+			problem = errno;
+		failed = failed ? failed : problem;
 	}
 	closedir(dir);
-	errno = failed;
-	return failed ? -1 : 0;
+	return failed;
 }
 
 int tree_remove(const char *path, struct err *err)
 {
-	cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_free char *p = mem_strdup(path);
+	size_t len = strlen(p);
+	while (len && p[len - 1] == '/') /* "link/" would be what the link points to */
+		p[--len] = '\0';
+	const char *last = strrchr(p, '/') ? strrchr(p, '/') + 1 : p;
+	if (!last[0] || !strcmp(last, ".") || !strcmp(last, ".."))
+		return err_set(err, ERR_INVALID, "remove %s: name a directory by its own name",
+		               path[0] ? path : "\"\"");
+	cleanup_close int fd = open(p, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	long count = 0;
 	if (fd < 0 && errno == ENOENT)
 		return 0;
-	if (fd >= 0 && walk(fd, true, 0, &count))
-		return err_sys(err, errno, "remove what is in %s", path);
-	if ((fd >= 0 ? rmdir(path) : unlink(path)) && errno != ENOENT)
+	int problem = fd >= 0 ? walk(fd, true, 0, &count) : 0;
+	if (problem == ENAMETOOLONG)
+		return err_set(err, ERR_LIMIT,
+		               "remove %s: nested deeper than %d directories: remove it by hand", path,
+		               FILE_DEPTH_MAX);
+	if (problem)
+		return err_sys(err, problem, "remove what is in %s", path);
+	if ((fd >= 0 ? rmdir(p) : unlink(p)) && errno != ENOENT)
 		return err_sys(err, errno, "remove %s", path);
 	return 0;
 }
@@ -186,14 +197,18 @@ bool path_exists(const char *path)
 
 int lock_take(const char *path, int *out, struct err *err)
 {
-	cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return err_sys(err, errno, "open lock %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		if (errno == EWOULDBLOCK)
-			return 1;
-		return err_sys(err, errno, "lock %s", path);
+	for (;;) {
+		cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd < 0)
+			return err_sys(err, errno, "open lock %s", path);
+		if (flock(fd, LOCK_EX | LOCK_NB))
+			return errno == EWOULDBLOCK ? 1 : err_sys(err, errno, "lock %s", path);
+		/* whoever held it may have removed the file: then ours is the lock of nothing */
+		struct stat ours, there;
+		if (fstat(fd, &ours) == 0 && lstat(path, &there) == 0 && ours.st_ino == there.st_ino &&
+		    ours.st_dev == there.st_dev) {
+			*out = TAKE_FD(fd);
+			return 0;
+		}
 	}
-	*out = TAKE_FD(fd);
-	return 0;
 }

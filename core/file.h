@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#define FILE_DEPTH_MAX 128 /* directories within directories that tree_* go down */
+
 /** Read a whole file of at most ${max} bytes. Returns 0 and transfers ${*text} (NUL-terminated; ${*len} may be
  * NULL), or -1 (ERR_NOT_FOUND, ERR_LIMIT, …). */
 int file_read(const char *path, size_t max, char **text, size_t *len, struct err *err);
@@ -21,7 +23,8 @@ ssize_t file_peek(const char *path, char *buf, size_t size);
 /** mkdir -p with ${mode} for what is made. 0 also when it was there. */
 int dir_make(const char *path, mode_t mode, struct err *err);
 
-/** rm -r without following links; a missing tree is fine. */
+/** rm -r without following links; a missing tree is fine. Removes what it can before it fails: ERR_LIMIT when nested deeper than
+ * FILE_DEPTH_MAX, ERR_INVALID for /, "", . and .. */
 int tree_remove(const char *path, struct err *err);
 
 /** Number of files and directories below ${path}, itself included; 0 when it is missing, -1 on error. */
@@ -31,7 +34,7 @@ bool path_exists(const char *path);
 
 /**
  * Take the advisory lock (flock) of ${path}, made 0600 if missing. Returns 0 and the open ${*fd} (close it to
- * release; inherited by no child), 1 when another process holds it, or -1 with ${err}. Never blocks.
+ * release; inherited by no child), 1 when another process (or descriptor) holds it, or -1 with ${err}. Never blocks.
  */
 int lock_take(const char *path, int *fd, struct err *err);
 

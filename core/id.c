@@ -32,6 +32,7 @@ bool id_is_uuid(const char *text)
 
 void id_random_hex(char *buf, size_t bytes)
 {
+	buf[0] = '\0';
 	for (size_t i = 0; i < bytes; i++) {
 		unsigned char c;
 		while (getrandom(&c, 1, 0) != 1)

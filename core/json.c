@@ -1,6 +1,6 @@
 #include "core/json.h"
 #include "core/mem.h"
-#include <ctype.h>
+#include "core/text.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,10 +14,12 @@ cJSON *json_parse(const char *text, size_t len, struct err *err)
 	const char *end = NULL;
 	cJSON *j = cJSON_ParseWithLengthOpts(text, len, &end, 0);
 	if (j)
-		while (end < text + len && (isspace((unsigned char)*end) || *end == '\0'))
+		while (end < text + len && *end && strchr(" \t\r\n", *end))
 			end++;
-	if (j && end == text + len)
+	if (j && end == text + len && text_is_utf8(text, len))
 		return j;
+	if (j && end == text + len)
+		end = text; /* cJSON does not look at encodings, but whoever we pass it on to does */
 	cJSON_Delete(j);
 	err_set(err, ERR_INVALID, "not JSON, from byte %zu on",
 	        end && end >= text ? (size_t)(end - text) : 0);
@@ -48,8 +50,10 @@ const cJSON *json_at(const cJSON *obj, const char *path)
 			return NULL;
 		memcpy(key, path, n);
 		key[n] = '\0';
-		if (cJSON_IsArray(obj) && isdigit((unsigned char)key[0]))
-			obj = cJSON_GetArrayItem(obj, atoi(key));
+		if (cJSON_IsArray(obj))
+			obj = n && n < 9 && strspn(key, "0123456789") == n
+			              ? cJSON_GetArrayItem(obj, atoi(key))
+			              : NULL;
 		else
 			obj = cJSON_GetObjectItemCaseSensitive(obj, key);
 		path += n + (path[n] == '.');
@@ -67,9 +71,9 @@ int64_t json_int(const cJSON *obj, const char *path, int64_t otherwise)
 	const cJSON *item = json_at(obj, path);
 	if (!cJSON_IsNumber(item) || item->valuedouble != item->valuedouble)
 		return otherwise;
-	if (item->valuedouble >= 9.2e18)
+	if (item->valuedouble >= 0x1p63)
 		return INT64_MAX;
-	if (item->valuedouble <= -9.2e18)
+	if (item->valuedouble < -0x1p63)
 		return INT64_MIN;
 	return (int64_t)item->valuedouble;
 }
@@ -82,12 +86,19 @@ bool json_bool(const cJSON *obj, const char *path, bool otherwise)
 
 void json_add(cJSON *obj, const char *key, cJSON *value)
 {
-	cJSON_AddItemToObject(obj, key, value ? value : cJSON_CreateNull());
+	cJSON *item = value ? value : cJSON_CreateNull();
+	if (!cJSON_AddItemToObject(obj, key, item))
+		cJSON_Delete(item);
 }
 
 void json_add_text(cJSON *obj, const char *key, const char *value)
 {
-	json_add(obj, key, value ? cJSON_CreateString(value) : NULL);
+	cleanup_free char *repaired = NULL;
+	if (value && !text_is_utf8(value, strlen(value))) {
+		repaired = mem_strdup(value);
+		text_make_utf8(repaired, strlen(repaired));
+	}
+	json_add(obj, key, value ? cJSON_CreateString(repaired ? repaired : value) : NULL);
 }
 
 void json_add_int(cJSON *obj, const char *key, int64_t value)

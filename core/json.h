@@ -11,21 +11,22 @@
 #define cleanup_json __attribute__((cleanup(json_cleanup)))
 void json_cleanup(cJSON **j);
 
-/** Parse ${len} bytes that hold exactly one JSON value (trailing white space allowed). Depth is bounded by cJSON
- * (1000). Returns the tree (json_free/cJSON_Delete it), or NULL with ${err} ERR_INVALID naming the offset. */
+/** Parse ${len} bytes that hold exactly one JSON value in valid UTF-8 (trailing white space allowed). Depth is
+ * bounded by cJSON (1000). Returns the tree (json_free/cJSON_Delete it), or NULL with ${err} ERR_INVALID naming the offset. */
 cJSON *json_parse(const char *text, size_t len, struct err *err);
 
 /** Print without white space; the caller frees the text. Never NULL. */
 char *json_print(const cJSON *j);
 char *json_print_pretty(const cJSON *j);
 
-/* Members of objects; ${key} may be a path "message.chat.id". A NULL ${obj} is fine. */
+/* Members of objects; ${key} may be a path "message.chat.id", in arrays "photo.0.file_id". A NULL ${obj} is fine. */
 const cJSON *json_at(const cJSON *obj, const char *path);
 const char *json_text(const cJSON *obj, const char *path);               /* NULL unless a string */
 int64_t json_int(const cJSON *obj, const char *path, int64_t otherwise); /* rounds toward zero, saturates */
 bool json_bool(const cJSON *obj, const char *path, bool otherwise);
 
-/* Building: each adds to ${obj} and tolerates NULL values (adds JSON null). Integers keep 53 bits. */
+/* Building: each adds to ${obj} and tolerates NULL values (adds JSON null). Integers keep 53 bits. Texts from outside that are
+ * no UTF-8 get ? for the bad bytes, so that what is printed always is. */
 void json_add_text(cJSON *obj, const char *key, const char *value);
 void json_add_int(cJSON *obj, const char *key, int64_t value);
 void json_add_bool(cJSON *obj, const char *key, bool value);

@@ -2,17 +2,22 @@
 #include "core/clock.h"
 #include "core/mem.h"
 #include "core/str.h"
+#include "core/text.h"
 #include <ctype.h>
+#include <errno.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define LOG_CONTEXTS 4
-#define LOG_SECRETS 32
+#define LOG_SECRET_MIN 6
 #define LOG_LINE_MAX 65536
-#define LOG_MESSAGE_MAX 8192 /* escaped at most six-fold, so that a line always closes */
+#define LOG_MESSAGE_MAX 8192 /* escaped at most six-fold, so that there is room for it */
+#define TOKEN_DIGITS_MAX 20
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
@@ -23,7 +28,8 @@ static struct {
 	struct {
 		char *key, *value;
 	} contexts[LOG_CONTEXTS];
-	char *secrets[LOG_SECRETS];
+	char **secrets;
+	size_t n_secrets;
 } logger = {.part = "codefoundry", .level = LOG_INFO};
 
 void log_open(const char *part, enum log_level level)
@@ -63,18 +69,23 @@ void log_context(const char *key, const char *value)
 	logger.contexts[slot].value = value ? mem_strdup(value) : NULL;
 }
 
+static void add_secret(const char *secret)
+{
+	for (size_t i = 0; i < logger.n_secrets; i++)
+		if (!strcmp(logger.secrets[i], secret))
+			return;
+	logger.secrets = mem_resize(logger.secrets, logger.n_secrets + 1, sizeof(*logger.secrets));
+	logger.secrets[logger.n_secrets++] = mem_strdup(secret);
+}
+
 void log_secret(const char *secret)
 {
-	if (!secret || strlen(secret) < 6)
+	if (!secret || strlen(secret) < LOG_SECRET_MIN)
 		return;
-	for (unsigned i = 0; i < LOG_SECRETS; i++) {
-		if (logger.secrets[i] && !strcmp(logger.secrets[i], secret))
-			return;
-		if (!logger.secrets[i]) {
-			logger.secrets[i] = mem_strdup(secret);
-			return;
-		}
-	}
+	add_secret(secret);
+	cleanup_str struct str in_url = STR_INIT;
+	str_add_url(&in_url, secret, strlen(secret));
+	add_secret(str_text(&in_url));
 }
 
 static bool token_char(char c)
@@ -85,28 +96,36 @@ static bool token_char(char c)
 /* Length of a Telegram bot token ("123456789:" and 30 or more of its alphabet) at ${p}, 0 if there is none. */
 static size_t token_at(const char *p)
 {
-	size_t digits = strspn(p, "0123456789");
-	if (digits < 6 || p[digits] != ':')
+	size_t digits = 0, n = 0;
+	while (digits < TOKEN_DIGITS_MAX && isdigit((unsigned char)p[digits]))
+		digits++;
+	size_t colon = p[digits] == ':' ? 1 : !strncasecmp(p + digits, "%3a", 3) ? 3 : 0;
+	if (digits < 6 || !colon)
 		return 0;
-	size_t n = 0;
-	while (token_char(p[digits + 1 + n]))
+	p += digits + colon;
+	while (token_char(p[n]))
 		n++;
-	return n >= 30 ? digits + 1 + n : 0;
+	return n >= 30 ? digits + colon + n : 0;
 }
 
+/* Length of the longest secret at ${p}; a text may also have been cut off within one. */
 static size_t secret_at(const char *p)
 {
-	for (unsigned i = 0; i < LOG_SECRETS && logger.secrets[i]; i++) {
-		size_t n = strlen(logger.secrets[i]);
-		if (!strncmp(p, logger.secrets[i], n))
-			return n;
+	size_t longest = token_at(p);
+	for (size_t i = 0; i < logger.n_secrets; i++) {
+		const char *secret = logger.secrets[i];
+		size_t n = 0;
+		while (secret[n] && p[n] == secret[n])
+			n++;
+		if ((!secret[n] || (!p[n] && n >= LOG_SECRET_MIN)) && n > longest)
+			longest = n;
 	}
-	return token_at(p);
+	return longest;
 }
 
 char *log_redact(const char *text)
 {
-	struct str out = STR_INIT;
+	struct str out = STR_INIT_MAX(SIZE_MAX / 4);
 	for (const char *p = text; *p;) {
 		size_t n = secret_at(p);
 		if (n)
@@ -116,6 +135,21 @@ char *log_redact(const char *text)
 		p += n ? n : 1;
 	}
 	return str_take(&out);
+}
+
+/* What may be shown of ${text}: without secrets (before escaping could disguise or a bound cut them), bounded, UTF-8. */
+static char *presentable(const char *text)
+{
+	char *clean = log_redact(text);
+	size_t len = strlen(clean);
+	if (len > LOG_MESSAGE_MAX) {
+		static const char cut[] = " [cut]";
+		len = text_utf8_prefix(clean, LOG_MESSAGE_MAX - sizeof(cut));
+		strcpy(clean + len, cut);
+		len += sizeof(cut) - 1;
+	}
+	text_make_utf8(clean, len);
+	return clean;
 }
 
 static void add_json_string(struct str *out, const char *text)
@@ -134,57 +168,84 @@ static void add_json_string(struct str *out, const char *text)
 	str_addc(out, '"');
 }
 
+/* Control characters of foreign text (C0, DEL, C1) must not reach a terminal, nor start a second line. */
+static void add_plain(struct str *out, const char *text)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		bool c1 = p[0] == 0xc2 && p[1] < 0xa0;
+		str_addc(out, (*p < 32 && *p != '\t') || *p == 127 || c1 ? ' ' : (char)*p);
+		p += c1;
+	}
+}
+
+static void add_text(struct str *out, const char *text)
+{
+	cleanup_free char *clean = presentable(text);
+	if (logger.terminal)
+		add_plain(out, clean);
+	else
+		add_json_string(out, clean);
+}
+
 static void add_field(struct str *out, const char *key, const char *value)
 {
 	if (!value)
 		return;
+	size_t before = out->len;
 	if (logger.terminal) {
-		str_addf(out, " %s=%s", key, value);
-		return;
+		str_addf(out, " %s=", key);
+	} else {
+		str_addc(out, ',');
+		add_json_string(out, key);
+		str_addc(out, ':');
 	}
-	str_addc(out, ',');
-	add_json_string(out, key);
-	str_addc(out, ':');
-	add_json_string(out, value);
+	add_text(out, value);
+	if (out->overflow) { /* a line stays a whole object: rather without this field */
+		str_cut(out, before);
+		out->overflow = false;
+	}
 }
 
-/* Control characters of foreign text must not reach a terminal. */
-static void add_plain(struct str *out, const char *text)
+static void write_line(const char *p, size_t len)
 {
-	for (; *text; text++)
-		str_addc(out, (unsigned char)*text < 32 && *text != '\t' ? ' ' : *text);
+	while (len) {
+		ssize_t n = write(STDERR_FILENO, p, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return; /* nowhere left to say it */
+		p += n;
+		len -= (size_t)n;
+	}
 }
 
 void log_line(enum log_level level, const struct log_field *fields, size_t n, const char *fmt, ...)
 {
 	if (level > logger.level)
 		return;
+	int kept = errno;
 	char when[32];
 	clock_iso(clock_now_ms(), when, sizeof(when));
+	cleanup_free char *msg = NULL;
 	va_list ap;
 	va_start(ap, fmt);
-	cleanup_free char *msg = NULL;
 	if (vasprintf(&msg, fmt, ap) < 0)
-		msg = NULL;
+		msg = mem_strdup(fmt);
 	va_end(ap);
-	if (msg && strlen(msg) > LOG_MESSAGE_MAX)
-		msg[LOG_MESSAGE_MAX] = '\0';
 	cleanup_str struct str out = STR_INIT_MAX(LOG_LINE_MAX);
-	if (logger.terminal) {
+	if (logger.terminal)
 		str_addf(&out, "%.8s %-5s %s: ", when + 11, level_names[level], logger.part);
-		add_plain(&out, msg ? msg : "");
-	} else {
+	else
 		str_addf(&out, "{\"ts\":\"%s\",\"level\":\"%s\",\"part\":\"%s\",\"msg\":", when,
 		         level_names[level], logger.part);
-		add_json_string(&out, msg ? msg : "");
-	}
+	add_text(&out, msg);
 	for (unsigned i = 0; i < LOG_CONTEXTS; i++)
 		if (logger.contexts[i].key)
 			add_field(&out, logger.contexts[i].key, logger.contexts[i].value);
 	for (size_t i = 0; i < n; i++)
 		add_field(&out, fields[i].key, fields[i].value);
-	cleanup_free char *clean = log_redact(str_text(&out));
-	cleanup_free char *line = mem_printf(logger.terminal ? "%s\n" : "%s}\n", clean);
-	if (write(STDERR_FILENO, line, strlen(line)) < 0)
-		return; /* nowhere left to say it */
+	out.max += 2;
+	str_add(&out, logger.terminal ? "\n" : "}\n");
+	write_line(out.p, out.len);
+	errno = kept;
 }

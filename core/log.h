@@ -21,12 +21,15 @@ int log_level_parse(const char *name, enum log_level *level);
 /** Attach ${key}=${value} to every following line of this process (both copied); NULL removes it. At most 4. */
 void log_context(const char *key, const char *value);
 
-/** Never write ${secret} (copied; shorter than 6 characters is ignored): it appears as ***. */
+/** Never write ${secret} (copied; shorter than 6 characters is ignored), plain or percent-encoded: it appears as ***. */
 void log_secret(const char *secret);
 
-/** Copy of ${text} with all secrets replaced; the caller frees it. Also for errors shown in chats. */
+/** Copy of ${text} with all secrets replaced, also one that the end of the text cuts off; the caller frees it. Also for
+ * errors shown in chats. */
 char *log_redact(const char *text);
 
+/** Write one line: valid UTF-8 whatever the texts hold (bad bytes become ?), each text cut at 8 KiB, the line at 64 KiB by
+ * leaving out fields. errno is kept. */
 void log_line(enum log_level level, const struct log_field *fields, size_t n, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));
 

@@ -1,4 +1,5 @@
 #include "core/mem.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -65,6 +66,8 @@ void mem_cleanup_free(void *pp)
 
 void mem_cleanup_close(int *fd)
 {
+	int kept = errno; /* callers give it to theirs */
 	if (*fd >= 0)
 		close(*fd);
+	errno = kept;
 }

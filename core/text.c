@@ -38,6 +38,34 @@ bool text_is_utf8(const char *s, size_t n)
 	return true;
 }
 
+bool text_make_utf8(char *s, size_t n)
+{
+	uint32_t c;
+	bool bad = false;
+	for (size_t i = 0; i < n;) {
+		size_t len = decode((const unsigned char *)s + i, n - i, &c);
+		if (!len) {
+			s[i] = '?';
+			bad = true;
+		}
+		i += len ? len : 1;
+	}
+	return bad;
+}
+
+size_t text_utf8_prefix(const char *s, size_t n)
+{
+	size_t start = n; /* of the last character */
+	while (start && n - start < 4 && ((unsigned char)s[start - 1] & 0xc0) == 0x80)
+		start--;
+	if (!start || (unsigned char)s[start - 1] < 0xc0)
+		return n;
+	start--;
+	unsigned char lead = (unsigned char)s[start];
+	size_t need = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+	return n - start < need ? start : n;
+}
+
 size_t text_utf16_len(const char *s, size_t n)
 {
 	size_t units = 0;
@@ -73,9 +101,19 @@ static size_t columns_of(uint32_t c)
 		size_t columns;
 	} ranges[] = {
 	        {0x0000, 0x001f, 0},   {0x007f, 0x009f, 0},   {0x0300, 0x036f, 0},   {0x1100, 0x115f, 2},
-	        {0x200b, 0x200f, 0},   {0x20d0, 0x20ff, 0},   {0x2e80, 0xa4cf, 2},   {0xac00, 0xd7a3, 2},
-	        {0xf900, 0xfaff, 2},   {0xfe00, 0xfe0f, 0},   {0xff00, 0xff60, 2},   {0xffe0, 0xffe6, 2},
-	        {0x1f300, 0x1f64f, 2}, {0x1f680, 0x1f6ff, 2}, {0x1f900, 0x1f9ff, 2}, {0x20000, 0x3fffd, 2},
+	        {0x200b, 0x200f, 0},   {0x20d0, 0x20ff, 0},   {0x231a, 0x231b, 2},   {0x23e9, 0x23ec, 2},
+	        {0x23f0, 0x23f0, 2},   {0x23f3, 0x23f3, 2},   {0x25fd, 0x25fe, 2},   {0x2614, 0x2615, 2},
+	        {0x2648, 0x2653, 2},   {0x267f, 0x267f, 2},   {0x2693, 0x2693, 2},   {0x26a1, 0x26a1, 2},
+	        {0x26aa, 0x26ab, 2},   {0x26bd, 0x26be, 2},   {0x26c4, 0x26c5, 2},   {0x26ce, 0x26ce, 2},
+	        {0x26d4, 0x26d4, 2},   {0x26ea, 0x26ea, 2},   {0x26f2, 0x26f3, 2},   {0x26f5, 0x26f5, 2},
+	        {0x26fa, 0x26fa, 2},   {0x26fd, 0x26fd, 2},   {0x2705, 0x2705, 2},   {0x270a, 0x270b, 2},
+	        {0x2728, 0x2728, 2},   {0x274c, 0x274c, 2},   {0x274e, 0x274e, 2},   {0x2753, 0x2755, 2},
+	        {0x2757, 0x2757, 2},   {0x2795, 0x2797, 2},   {0x27b0, 0x27b0, 2},   {0x27bf, 0x27bf, 2},
+	        {0x2b1b, 0x2b1c, 2},   {0x2b50, 0x2b50, 2},   {0x2b55, 0x2b55, 2},   {0x2e80, 0x303e, 2},
+	        {0x3041, 0xa4cf, 2},   {0xac00, 0xd7a3, 2},   {0xf900, 0xfaff, 2},   {0xfe00, 0xfe0f, 0},
+	        {0xff00, 0xff60, 2},   {0xffe0, 0xffe6, 2},   {0x1f18e, 0x1f18e, 2}, {0x1f191, 0x1f19a, 2},
+	        {0x1f300, 0x1f64f, 2}, {0x1f680, 0x1f6ff, 2}, {0x1f7e0, 0x1f7eb, 2}, {0x1f900, 0x1f9ff, 2},
+	        {0x1fa70, 0x1faff, 2}, {0x20000, 0x3fffd, 2},
 	};
 	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
 		if (c >= ranges[i].first && c <= ranges[i].last)
@@ -124,11 +162,11 @@ unsigned text_distance(const char *a, const char *b)
 const char *text_nearest(const char *word, const char *const *words)
 {
 	const char *best = NULL;
-	unsigned least_so_far = (unsigned)strlen(word) / 3 + 2;
+	unsigned len = (unsigned)strlen(word), nearer_than = len / 3 + 2;
 	for (; *words; words++) {
 		unsigned d = text_distance(word, *words);
-		if (d < least_so_far) {
-			least_so_far = d;
+		if (d < nearer_than && (d < len || !d) && d < strlen(*words)) {
+			nearer_than = d;
 			best = *words;
 		}
 	}

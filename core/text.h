@@ -5,16 +5,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/** RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool text_is_utf8(const char *s, size_t n);
+/** Put ? in place of every byte that is not part of valid UTF-8. Returns whether there were any. */
+bool text_make_utf8(char *s, size_t n);
+/** Bytes of ${s} without a last character that was cut off within its bytes. */
+size_t text_utf8_prefix(const char *s, size_t n);
 /** Length in UTF-16 code units of ${n} bytes of valid UTF-8. */
 size_t text_utf16_len(const char *s, size_t n);
 /** Bytes of the longest prefix of at most ${units} UTF-16 code units that ends on a character boundary. */
 size_t text_utf16_prefix(const char *s, size_t n, size_t units);
 /** Columns a terminal uses for it (wide characters count two, combining ones none). */
 size_t text_columns(const char *s, size_t n);
-/** Damerau-Levenshtein distance of two short ASCII words (over 64 bytes: the length of the longer). */
+/** Edit distance (insert, delete, replace, swap neighbours) of two short ASCII words (over 64 bytes: the length of the longer). */
 unsigned text_distance(const char *a, const char *b);
-/** The entry of the NULL-terminated ${words} nearest to ${word}, NULL when none is near enough to be a typo. */
+/** The entry of the NULL-terminated ${words} nearest to ${word} (the first of several), NULL when none is near enough to be a
+ * typo: at most a third of the letters and one more, and never all of them. */
 const char *text_nearest(const char *word, const char *const *words);
 
 #endif
