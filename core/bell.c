@@ -33,7 +33,9 @@ void bell_ring(const char *state_dir)
 int bell_open(struct bell **out, const char *state_dir, struct err *err)
 {
 	cleanup_free char *path = mem_printf("%s/bell", state_dir);
-	bell_ring(state_dir); /* the file must be there to be watched */
+	cleanup_close int file = touch(path); /* must be there to be watched */
+	if (file < 0)
+		return err_sys(err, errno, "open %s", path);
 	cleanup_close int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (fd < 0)
 		return err_sys(err, errno, "inotify (raise fs.inotify.max_user_instances)");

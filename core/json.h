@@ -25,7 +25,8 @@ const char *json_text(const cJSON *obj, const char *path);               /* NULL
 int64_t json_int(const cJSON *obj, const char *path, int64_t otherwise); /* rounds toward zero, saturates */
 bool json_bool(const cJSON *obj, const char *path, bool otherwise);
 
-/* Building: each adds to ${obj} and tolerates NULL values (adds JSON null). Integers keep 53 bits. Texts from outside that are
+/* Building: each adds to ${obj} and tolerates NULL values (adds JSON null). Integers keep 52 bits (cJSON prints 15 digits where it
+ * takes them for the same number). Texts from outside that are
  * no UTF-8 get ? for the bad bytes, so that what is printed always is. */
 void json_add_text(cJSON *obj, const char *key, const char *value);
 void json_add_int(cJSON *obj, const char *key, int64_t value);

@@ -192,13 +192,9 @@ static void add_field(struct str *out, const char *key, const char *value)
 	if (!value)
 		return;
 	size_t before = out->len;
-	if (logger.terminal) {
-		str_addf(out, " %s=", key);
-	} else {
-		str_addc(out, ',');
-		add_json_string(out, key);
-		str_addc(out, ':');
-	}
+	str_addc(out, logger.terminal ? ' ' : ',');
+	add_text(out, key);
+	str_addc(out, logger.terminal ? '=' : ':');
 	add_text(out, value);
 	if (out->overflow) { /* a line stays a whole object: rather without this field */
 		str_cut(out, before);
