@@ -21,7 +21,7 @@ static struct err err;
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(dir, "/tmp/bell_test.XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/bell_test.XXXXXX");
 	return mkdtemp(dir) ? 0 : -1;
 }
 

@@ -255,7 +255,8 @@ static char *shown(const struct setting *s, const char *text)
 static void assign(struct value *v, const char *text, const char *where, struct report *report)
 {
 	const struct setting *s = v->setting;
-	bool placeholder = is_placeholder(text), unset = placeholder || is_blank(text);
+	bool placeholder = is_placeholder(text),
+	     unset = placeholder || (s->type == SETTING_TEXT ? !text[0] : is_blank(text));
 	if (!unset && !acceptable(s, text)) {
 		cleanup_free char *value = shown(s, text);
 		cleanup_str struct str line = STR_INIT;

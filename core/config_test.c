@@ -53,7 +53,7 @@ static struct err err;
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(dir, "/tmp/config_test.XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/config_test.XXXXXX");
 	snprintf(file, sizeof(file), "%s/.env.test", mkdtemp(dir));
 	err_clear(&err);
 	for (size_t t = 0; tables[t]; t++)
@@ -203,7 +203,10 @@ static void typed_access(void **state)
 	assert_false(any || config_has_id(cfg, "T_IDS", 78, &any) || config_has_id(cfg, "T_IDS", 0, NULL));
 	assert_string_equal(config_file(cfg), file);
 	config_free(cfg);
-	cfg = load(NULL); /* nothing given */
+	setenv("T_IDS", " \t", 1); /* nothing given */
+	cfg = load(NULL);
+	unsetenv("T_IDS");
+	assert_false(config_is_set(cfg, "T_IDS"));
 	assert_null(config_text(cfg, "T_TEXT"));
 	assert_null(config_file(cfg));
 	assert_int_equal(config_int(cfg, "T_PORT"), 80);
@@ -334,7 +337,6 @@ static void environment_beats_file(void **state)
 	        {"T_NAME=file", "env", "env", true, false},
 	        {"T_NAME=file", NULL, "file", true, false},
 	        {"T_NAME=file", "", "anna", false, false}, /* empty takes it back */
-	        {"T_NAME=file", " \t", "anna", false, false},
 	        {"T_NAME=file", "changeme", "anna", false, true},
 	        {"T_NAME=changeme", "env", "env", true, false},
 	        {"T_NAME=a\nT_NAME=b", NULL, "b", true, false}, /* the last line counts */

@@ -32,7 +32,7 @@ static const char *const migrations[] = {
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(dir, "/tmp/db_test.XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/db_test.XXXXXX");
 	snprintf(path, sizeof(path), "%s/x.db", mkdtemp(dir));
 	err_clear(&err);
 	return 0;
@@ -283,7 +283,7 @@ static void backs_up_a_database_in_use(void **state)
 	assert_says(ERR_STATE, "transaction");
 	assert_false(path_exists(second));
 	db_close(db);
-	strcpy(path, copy);
+	snprintf(path, sizeof(path), "%s", copy);
 	db = opened(migrations);
 	cleanup_free char *check = NULL;
 	assert_int_equal(db_get_text(db, &check, &err, "PRAGMA integrity_check", ""), 0);

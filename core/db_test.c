@@ -32,7 +32,7 @@ static const char *const migrations[] = {
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(dir, "/tmp/db_test.XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/db_test.XXXXXX");
 	snprintf(path, sizeof(path), "%s/x.db", mkdtemp(dir));
 	err_clear(&err);
 	return 0;

@@ -23,7 +23,7 @@ static struct err err;
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(dir, "/tmp/file_test.XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/file_test.XXXXXX");
 	err_clear(&err);
 	return mkdtemp(dir) ? 0 : -1;
 }

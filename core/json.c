@@ -14,7 +14,7 @@ cJSON *json_parse(const char *text, size_t len, struct err *err)
 	const char *end = NULL;
 	cJSON *j = cJSON_ParseWithLengthOpts(text, len, &end, 0);
 	if (j)
-		while (end < text + len && *end && strchr(" \t\r\n", *end))
+		while (end < text + len && memchr(" \t\r\n", *end, 5))
 			end++;
 	if (j && end == text + len && text_is_utf8(text, len))
 		return j;

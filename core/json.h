@@ -11,7 +11,7 @@
 #define cleanup_json __attribute__((cleanup(json_cleanup)))
 void json_cleanup(cJSON **j);
 
-/** Parse ${len} bytes that hold exactly one JSON value in valid UTF-8 (trailing white space allowed). Depth is
+/** Parse ${len} bytes that hold exactly one JSON value in valid UTF-8 (white space and NUL may follow). Depth is
  * bounded by cJSON (1000). Returns the tree (json_free/cJSON_Delete it), or NULL with ${err} ERR_INVALID naming the offset. */
 cJSON *json_parse(const char *text, size_t len, struct err *err);
 

@@ -69,8 +69,9 @@ static void parses_one_value(void **state)
 			fail_msg("%s: %s", cases[i].text, j ? "accepted" : err.msg);
 		assert_int_equal(err.code, j ? ERR_NONE : ERR_INVALID);
 	}
-	assert_null(parse("{}\0", 3));
 	assert_null(parse("{}\0{}", 5));
+	cleanup_json cJSON *terminated = parse("{}\n\0", 4); /* a length that counts the terminator */
+	assert_non_null(terminated);
 	assert_null(parse("{\"a\":1} x", 9));
 	assert_string_equal(err.msg, "not JSON, from byte 8 on");
 }

@@ -145,7 +145,7 @@ static char *presentable(const char *text)
 	if (len > LOG_MESSAGE_MAX) {
 		static const char cut[] = " [cut]";
 		len = text_utf8_prefix(clean, LOG_MESSAGE_MAX - sizeof(cut));
-		strcpy(clean + len, cut);
+		memcpy(clean + len, cut, sizeof(cut));
 		len += sizeof(cut) - 1;
 	}
 	text_make_utf8(clean, len);

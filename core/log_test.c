@@ -118,7 +118,7 @@ static void lines_hold_no_secret(void **state)
 	(void)state;
 	cleanup_free char *late = mem_alloc(9001);
 	memset(late, '.', 8180); /* the bound falls into the secret */
-	strcpy(late + 8180, "s3cret-word and more");
+	memcpy(late + 8180, "s3cret-word and more", 20);
 	log_secret("s3cret-word");
 	log_secret("quoted\"secret\\x");
 	log_secret("two\nlines");

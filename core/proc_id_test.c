@@ -51,7 +51,7 @@ static const struct {
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(dir, "/tmp/proc_test.XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/proc_test.XXXXXX");
 	err_clear(&err);
 	return mkdtemp(dir) ? 0 : -1;
 }
