@@ -6,7 +6,6 @@
 #include "core/proc.h"
 #include "jobs/state.h"
 #include "testsuite/telegram/server.h"
-#include <string.h>
 
 const struct setting telegram_settings[] = {
         {.key = "TELEGRAM_PORT",
@@ -21,20 +20,6 @@ const struct setting telegram_settings[] = {
          .def = "127.0.0.1",
          .group = "Built-in Telegram server",
          .help = "Address it listens on; on loopback it answers to local names only"},
-        {.key = "TELEGRAM_RATE_LIMIT",
-         .type = SETTING_CHOICE,
-         .allowed = "on|off",
-         .group = "Built-in Telegram server",
-         .help = "Flood limits: the bot keeps to them and the built-in server enforces them (default on with "
-                 "the real "
-                 "Telegram, off with a server on this machine)"},
-        {.key = "TELEGRAM_RATE_LIMIT",
-         .type = SETTING_CHOICE,
-         .allowed = "on|off",
-         .group = "Built-in Telegram server",
-         .help = "Telegram's flood limits: the bot keeps to them, the built-in server enforces them "
-                 "(default: off with a "
-                 "server on this machine, on with the real Telegram)"},
         {.key = NULL},
 };
 
@@ -42,11 +27,11 @@ static int serve(struct loop *loop, const struct config *cfg, const char *dir, s
 {
 	cleanup_json cJSON *credentials = NULL;
 	const char *host = config_text(cfg, "TELEGRAM_HOST");
-	const char *limits = config_text(cfg, "TELEGRAM_RATE_LIMIT");
 	struct telegram_options options = {.dir = dir,
 	                                   .host = host,
 	                                   .port = (int)config_int(cfg, "TELEGRAM_PORT"),
-	                                   .flood_limits = limits && strcmp(limits, "on") == 0};
+	                                   .flood_limits = config_is_set(cfg, "TELEGRAM_RATE_LIMIT") &&
+	                                                   config_bool(cfg, "TELEGRAM_RATE_LIMIT")};
 	struct tg *tg = NULL;
 
 	if (stack_credentials(dir, false, &credentials, err) < 0 ||
