@@ -13,11 +13,14 @@
 #include "core/mem.h"
 #include "core/proc.h"
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define DRAIN_MS 300 /* what is on the wire to Telegram may still be recorded */
+#define BACKLOG 300
+#define KEPT_HEAP (2 << 20)
 #define RETRY_MS 2000
 #define PRUNE_MS (3600 * 1000)
 #define MENU_TRIES 3
@@ -80,6 +83,13 @@ static int poll_take(void *arg, const cJSON *updates, size_t *fresh, struct err 
 	return router_take(&m->bot, updates, fresh, err);
 }
 
+/* A backlog of updates stays with Telegram rather than in our memory. */
+static bool poll_busy(void *arg)
+{
+	struct main *m = arg;
+	return outbox_backlog(m->bot.outbox) > BACKLOG;
+}
+
 static void poll_changed(void *arg, enum poller_state state, const char *reason)
 {
 	struct main *m = arg;
@@ -92,8 +102,11 @@ static void poll_changed(void *arg, enum poller_state state, const char *reason)
 
 static void start_polling(struct main *m)
 {
-	static const struct poller_events events = {
-	        .offset = poll_offset, .take = poll_take, .changed = poll_changed, .refused = on_refused};
+	static const struct poller_events events = {.offset = poll_offset,
+	                                            .take = poll_take,
+	                                            .busy = poll_busy,
+	                                            .changed = poll_changed,
+	                                            .refused = on_refused};
 	m->bot.poller = poller_start(m->bot.loop, m->bot.api, NULL, &events, m);
 	/* The first poll may be held for half a minute: that it is answered cannot be waited for. */
 	proc_ready();
@@ -297,6 +310,8 @@ static int run(struct main *m, struct err *err)
 int bot_main(const struct config *cfg, struct err *err)
 {
 	struct main m = {0};
+	/* A batch of messages comes and goes: giving its memory back each time costs more than all our own work on it. */
+	mallopt(M_TRIM_THRESHOLD, KEPT_HEAP);
 	if (check_token(cfg, err))
 		return -1;
 	int rc = open_all(&m, cfg, err) || run(&m, err) ? -1 : 0;

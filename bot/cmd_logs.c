@@ -1,40 +1,49 @@
 #include "bot/commands.h"
 #include "bot/logs.h"
-#include "compose/stack.h"
 #include "core/mem.h"
-#include "core/text.h"
 #include "jobs/supervisor.h"
 #include <string.h>
 
-/* Names of files below the log directory come from the stack's table, never from the person. */
-static const char *service_of(const char *word)
-{
-	for (const struct stack_service *s = stack_services; s->name; s++)
-		if (strcmp(s->name, word) == 0 || strcmp(s->command, word) == 0)
-			return s->name;
-	return NULL;
-}
+/* File names come from here, never from the person: a part is called differently in the control plane and in a session. */
+static const struct {
+	const char *word, *files[2];
+} services[] = {
+        {"bot", {"bot", "telegram-bot"}}, {"telegram-bot", {"bot", "telegram-bot"}},
+        {"gateway", {"gateway", NULL}},   {"worker", {"worker", "test-runner"}},
+        {"telegram", {"telegram", NULL}},
+};
 
-static char *service_names(void)
+/* Directories of the supervisor that may run us: of the control plane, or of the session whose state this is. */
+static const char *const dirs[] = {"up", ".."};
+
+static cJSON *tail(const struct state *st, size_t service, int n)
 {
-	struct str out = STR_INIT;
-	for (const struct stack_service *s = stack_services; s->name; s++)
-		str_addf(&out, "%s%s", out.len ? ", " : "", s->name);
-	return str_take(&out);
+	cJSON *lines = NULL;
+	for (size_t d = 0; d < ARRAY_LEN(dirs); d++) {
+		cleanup_free char *dir = state_path(st, "%s", dirs[d]);
+		for (size_t f = 0; f < ARRAY_LEN(services[0].files) && services[service].files[f]; f++) {
+			cJSON_Delete(lines);
+			lines = supervisor_log_tail(dir, services[service].files[f], n);
+			if (lines && lines->child)
+				return lines;
+		}
+	}
+	return lines;
 }
 
 static int run(struct call *c, const char *args, struct err *err)
 {
 	char word[64], count[16];
+	size_t i = 0;
 	call_word(&args, word, sizeof(word));
 	call_word(&args, count, sizeof(count));
-	const char *service = *word ? service_of(word) : "telegram-bot";
-	if (!service) {
-		cleanup_free char *names = service_names();
-		return err_set(err, ERR_NOT_FOUND, "there is no service “%s”: %s", word, names);
-	}
-	cleanup_json cJSON *lines = supervisor_log_tail(c->bot->st->dir, service, logs_count(count));
-	return logs_say(c, service, lines, err);
+	while (*word && i < ARRAY_LEN(services) && strcmp(services[i].word, word) != 0)
+		i++;
+	if (i == ARRAY_LEN(services))
+		return err_set(err, ERR_NOT_FOUND,
+		               "there is no service “%s”: bot, gateway, worker or telegram", word);
+	cleanup_json cJSON *lines = tail(c->bot->st, i, logs_count(count));
+	return logs_say(c, services[i].word, lines, err);
 }
 
 const struct command cmd_logs = {

@@ -56,6 +56,8 @@ void outbox_action(struct outbox *o, int64_t chat, int64_t topic, const char *ac
 
 /** Messages not yet taken by Telegram. */
 size_t outbox_pending(const struct outbox *o);
+/** Those of them that wait for nothing but their turn, not for the time of their chat. */
+size_t outbox_backlog(const struct outbox *o);
 /** Forget chats that have been quiet. */
 void outbox_tidy(struct outbox *o);
 

@@ -29,6 +29,7 @@ struct chat {
 	struct chat *hash_next, *list_next;
 	enum chat_place place;
 	struct item *head, *tail; /* the head may be in flight */
+	size_t n;                 /* items */
 	bool in_flight;
 	int64_t hold_until; /* monotonic */
 	struct budget_chat budget;

@@ -82,6 +82,7 @@ void outbox_enqueue(struct outbox *o, struct item *item)
 	else
 		c->head = item;
 	c->tail = item;
+	c->n++;
 	if (c->place == CHAT_IDLE && !c->in_flight)
 		make_ready(o, c);
 }
@@ -100,6 +101,7 @@ struct item *outbox_pending_edit(struct outbox *o, int64_t chat, int64_t progres
 			c->head = i->next;
 		if (c->tail == i)
 			c->tail = before;
+		c->n--;
 		o->pending--;
 		i->next = NULL;
 		return i;
@@ -212,6 +214,7 @@ void outbox_landed(struct outbox *o, struct item *item, bool over, int64_t wait_
 	if (over) {
 		if (c) {
 			c->head = item->next;
+			c->n--;
 			if (!c->head)
 				c->tail = NULL;
 		}
@@ -238,6 +241,7 @@ void outbox_relocate(struct outbox *o, struct item *item, int64_t to)
 	struct chat *from = item->chat;
 	off_the_wire(o, item);
 	from->head = from->tail = NULL;
+	from->n = 0;
 	for (struct item *next; item; item = next) {
 		next = item->next;
 		o->pending--;
@@ -245,6 +249,14 @@ void outbox_relocate(struct outbox *o, struct item *item, int64_t to)
 		outbox_enqueue(o, item);
 	}
 	outbox_pump(o);
+}
+
+size_t outbox_backlog(const struct outbox *o)
+{
+	size_t n = o->in_flight;
+	for (const struct chat *c = o->ready; c; c = c->list_next)
+		n += c->n;
+	return n;
 }
 
 void outbox_tidy(struct outbox *o)

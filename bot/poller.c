@@ -9,6 +9,7 @@
 
 /* One refusal of the token may be a stumble of the server; two in a row are the answer. */
 #define REFUSALS 2
+#define BUSY_MS 5
 /* A wrong token is refused at once; a first poll that is held longer than this has been accepted. */
 #define HELD_MS 100
 
@@ -177,6 +178,10 @@ static void poll_now(void *arg)
 	struct poller *p = arg;
 	struct err err = {0};
 	int64_t offset = 0;
+	if (p->ev.busy && p->ev.busy(p->arg)) {
+		loop_timer_set(p->timer, BUSY_MS, 0);
+		return;
+	}
 	char body[192], from[48] = "";
 	if (p->ev.offset(p->arg, &offset, &err)) {
 		log_error("the polling offset cannot be read: %s", err.msg);

@@ -19,6 +19,8 @@ struct poller_events {
 	int (*offset)(void *arg, int64_t *offset, struct err *err);
 	/** Make ${updates} durable and handle them; ${*fresh} tells how many were new. On -1 they are asked for again. */
 	int (*take)(void *arg, const cJSON *updates, size_t *fresh, struct err *err);
+	/** Whether so much is to be said that nothing more should be heard now; asked again soon. May be NULL. */
+	bool (*busy)(void *arg);
 	/** The state changed; ${reason} says why (never NULL). */
 	void (*changed)(void *arg, enum poller_state state, const char *reason);
 	/** The token was refused: nothing works until a person gives another one. */

@@ -1,6 +1,5 @@
 #include "bot/poller.h"
 #include "bot/test_server.h"
-#include "core/clock.h"
 
 struct bench {
 	struct loop *loop;
@@ -69,7 +68,8 @@ static void bench_open(struct bench *b)
 
 static void bench_start(struct bench *b, const struct poller_options *options)
 {
-	static const struct poller_events events = {on_offset, on_take, on_changed, on_refused};
+	static const struct poller_events events = {
+	        .offset = on_offset, .take = on_take, .changed = on_changed, .refused = on_refused};
 	b->poller = poller_start(b->loop, b->api, options, &events, b);
 }
 
@@ -120,7 +120,6 @@ static void updates_are_taken_then_acknowledged(void **state)
 	bench_close(&b);
 }
 
-/* Every fault that passes: the bot is polling again afterwards. */
 static bool running(void *arg)
 {
 	return poller_state(((struct bench *)arg)->poller) == POLLER_RUNNING;
@@ -143,6 +142,7 @@ static void held_poll_is_good_news(void **state)
 	bench_close(&b);
 }
 
+/* Every fault that passes: the bot is polling again afterwards. */
 static void faults_pass(void **state)
 {
 	static const struct {

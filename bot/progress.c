@@ -71,9 +71,12 @@ static void render(const struct follow *f, struct str *out)
 {
 	char elapsed[64];
 	add_head(out, f->lang, f->title, f->percent, f->text);
-	clock_duration((clock_now_ms() - f->started_at) / 1000 * 1000, elapsed, sizeof(elapsed));
-	str_addc(out, '\n');
-	texts_add(out, f->lang, T_ELAPSED, TEXT_ARGS({"time", elapsed}));
+	int64_t seconds = (clock_now_ms() - f->started_at) / 1000;
+	if (seconds > 0) {
+		clock_duration(seconds * 1000, elapsed, sizeof(elapsed));
+		str_addc(out, '\n');
+		texts_add(out, f->lang, T_ELAPSED, TEXT_ARGS({"time", elapsed}));
+	}
 	for (int i = 0; i < LINES; i++) {
 		if (!f->lines[i])
 			continue;

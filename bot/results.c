@@ -2,12 +2,13 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define REASON_BYTES 400
+#define REASON_UNITS 400
 
 static char *number(int64_t n, char buf[24])
 {
@@ -78,7 +79,10 @@ static void add_failures(enum lang lang, const cJSON *scenarios, struct str *out
 		const char *status = json_text(s, "status"), *message = json_text(s, "message");
 		if (!status || strcmp(status, "failed"))
 			continue;
-		cleanup_free char *reason = mem_strndup(message ? message : "–", REASON_BYTES);
+		cleanup_free char *reason =
+		        message ? mem_strndup(message,
+		                              text_utf16_prefix(message, strlen(message), REASON_UNITS))
+		                : NULL;
 		texts_add(out, lang, T_TEST_FAILED_LINE,
 		          TEXT_ARGS({"scenario", json_text(s, "name")}, {"reason", reason}));
 	}

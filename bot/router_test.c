@@ -52,7 +52,7 @@ static void commands_are_answered(void **state)
 	        {7, "/audit", "Audit log"},
 	        {5, "/lang xx", "may be en, ru or auto"},
 	        {5, "/logs nosuch", "there is no service"},
-	        {5, "/logs", "No log lines of telegram-bot."},
+	        {5, "/logs", "No log lines of bot."},
 	};
 	(void)state;
 	struct test_bot t;
