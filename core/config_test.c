@@ -230,8 +230,8 @@ static void all_bad_settings_at_once(void **state)
 	        load("T_PORT=eighty\nT_IDS=12,,3\nnonsense\nT_TEXT=\"open\nT_BOOL=maybe\nT_RANGE=20-30\n"));
 	static const char *const lines[] = {
 	        "T_PORT=eighty (.env.test:1): must be a whole number from 1 to 65535\n",
-	        "T_IDS=12,,3 (.env.test:2): must be comma-separated Telegram user ids such as 12345,67890, "
-	        "or * for everybody\n",
+	        ("T_IDS=12,,3 (.env.test:2): must be comma-separated Telegram user ids such as 12345,67890, "
+	         "or * for everybody\n"),
 	        ".env.test:3: not a line of the form KEY=value\n",
 	        ".env.test:4: a quote is not closed\n",
 	        "T_BOOL=maybe (.env.test:5): must be true or false\n",

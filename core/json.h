@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define cleanup_json __attribute__((cleanup(json_cleanup)))
+#define cleanup_json __attribute__((cleanup(json_cleanup), unused))
 void json_cleanup(cJSON **j);
 
 /** Parse ${len} bytes that hold exactly one JSON value in valid UTF-8 (white space and NUL may follow). Depth is

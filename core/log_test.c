@@ -222,7 +222,7 @@ static void levels_and_contexts(void **state)
 	log_context("b", "3");
 	log_context("nothing", NULL);
 	for (int i = 0; i < 10; i++) { /* past the fourth they are left out */
-		char key[8];
+		char key[16];
 		snprintf(key, sizeof(key), "k%d", i);
 		log_context(key, "x");
 	}

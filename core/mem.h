@@ -11,9 +11,10 @@ char *mem_strdup(const char *s) __attribute__((malloc, returns_nonnull));
 char *mem_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnull));
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
 
-/* On owned locals, initialised at declaration: `cleanup_free char *p = NULL;` */
-#define cleanup_free __attribute__((cleanup(mem_cleanup_free)))
-#define cleanup_close __attribute__((cleanup(mem_cleanup_close)))
+/* On owned locals, initialised at declaration: `cleanup_free char *p = NULL;`. Holding something until the end of the
+ * block is use enough (clang does not think so). */
+#define cleanup_free __attribute__((cleanup(mem_cleanup_free), unused))
+#define cleanup_close __attribute__((cleanup(mem_cleanup_close), unused))
 void mem_cleanup_free(void *pp);
 void mem_cleanup_close(int *fd);
 
