@@ -152,25 +152,31 @@ static int open_quiet(struct test_state *t)
 	return config_load(&t->cfg, tables, NULL, false, &err) || state_open(&t->st, t->cfg, &err);
 }
 
+static int exec_main(const char *id, struct test_state *t, struct err *err)
+{
+	const char *kill_text = getenv("CF_TEST_KILL");
+	if (kill_text && sscanf(kill_text, "%63[^.]", kill_step) == 1) {
+		kill_done = strstr(kill_text, ".done");
+		step_hook = kill_at;
+	}
+	return jobs_exec(t->st, kinds, atoll(id), err);
+}
+
 static int again_main(int argc, char **argv)
 {
 	struct test_state t = {0};
 	struct err err = {0};
-	const char *kill_text = getenv("CF_TEST_KILL");
-	if (argc > 3 && !strcmp(argv[1], "session") && !strcmp(argv[2], "supervise"))
-		return open_quiet(&t) || session_supervise(t.st, argv[3], &err)
-		               ? (fprintf(stderr, "%s\n", err.msg), 1)
-		               : 0;
-	if (argc > 3 && !strcmp(argv[1], "job")) {
-		if (kill_text && sscanf(kill_text, "%63[^.]", kill_step) == 1) {
-			kill_done = strstr(kill_text, ".done");
-			step_hook = kill_at;
-		}
-		return open_quiet(&t) || jobs_exec(t.st, kinds, atoll(argv[3]), &err)
-		               ? (fprintf(stderr, "%s\n", err.msg), 1)
-		               : 0;
-	}
-	return service_main(argv[1], argv[3]);
+	bool supervise = argc > 3 && !strcmp(argv[1], "session"), job = argc > 3 && !strcmp(argv[1], "job");
+	if (!supervise && !job)
+		return service_main(argv[1], argv[3]);
+	int rc = open_quiet(&t);
+	if (rc == 0)
+		rc = supervise ? session_supervise(t.st, argv[3], &err) : exec_main(argv[3], &t, &err);
+	if (rc)
+		fprintf(stderr, "%s\n", err.msg);
+	state_close(t.st);
+	config_free(t.cfg);
+	return rc != 0;
 }
 
 /* -- helpers -- */
@@ -235,6 +241,11 @@ static cJSON *run(struct test_state *t, const char *kind, const char *args)
 	assert_ok(run_as(t, kind, "cli:test", args, &result, err));
 	assert_non_null(result);
 	return result;
+}
+
+static void does(struct test_state *t, const char *kind, const char *args)
+{
+	cJSON_Delete(run(t, kind, args));
 }
 
 static void refused(struct test_state *t, const char *kind, const char *args, enum err_code code,
@@ -379,7 +390,7 @@ static void start_use_stop(void **data)
 static void private_files(void **data)
 {
 	struct test_state *t = *data;
-	cleanup_json cJSON *r = run(t, "session.start", "{\"name\":\"demo\"}");
+	does(t, "session.start", "{\"name\":\"demo\"}");
 	static const char *const files[] = {"env", "plan.json", "state/telegram.json", "supervisor.log"};
 	struct stat st;
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
@@ -448,7 +459,7 @@ static void names_are_made(void **data)
 static void in_use_and_quota(void **data)
 {
 	struct test_state *t = *data;
-	cleanup_json cJSON *a = run(t, "session.start", "{\"name\":\"one\",\"services\":[\"gateway\"]}");
+	does(t, "session.start", "{\"name\":\"one\",\"services\":[\"gateway\"]}");
 	refused(t, "session.start", "{\"name\":\"one\"}", ERR_EXISTS,
 	        "session one exists: running, owned by cli:test");
 	test_sessions_set(t, "SESSION_MAX_COUNT", "1");
@@ -523,7 +534,7 @@ static void a_failed_start_leaves_its_reason(void **data)
 	refused(t, "session.stop", "{\"name\":\"worse\"}", ERR_NOT_FOUND, "no session worse");
 	/* the name is free, and the old reason goes */
 	fault(t, "gateway", NULL);
-	cleanup_json cJSON *r = run(t, "session.start", "{\"name\":\"bad\"}");
+	does(t, "session.start", "{\"name\":\"bad\"}");
 	assert_int_equal(count(t, "SELECT count(*) FROM sessions"), 1);
 	stop_clean(t, "bad");
 
@@ -563,7 +574,7 @@ static void what_escapes_is_killed(void **data)
 {
 	struct test_state *t = *data;
 	fault(t, "worker", "daemon");
-	cleanup_json cJSON *r = run(t, "session.start", "{\"name\":\"demo\"}");
+	does(t, "session.start", "{\"name\":\"demo\"}");
 	assert_int_equal(processes(t), 6);
 	stop_clean(t, "demo");
 	assert_nothing_left(t);
@@ -573,7 +584,7 @@ static void nested_ones_die_with_it(void **data)
 {
 	struct test_state *t = *data;
 	fault(t, "nest", "1");
-	cleanup_json cJSON *r = run(t, "session.start", "{\"name\":\"outer\"}");
+	does(t, "session.start", "{\"name\":\"outer\"}");
 	struct err err = {0};
 	assert_int_equal(processes(t), 8); /* 5 and, inside, supervisor, gateway, worker */
 	cleanup_free char *inner = state_path(t->st,
@@ -585,7 +596,7 @@ static void nested_ones_die_with_it(void **data)
 	stop_clean(t, "outer");
 	assert_nothing_left(t);
 	/* and when the outer supervisor is killed, the inner one is an orphan that the reaper finds */
-	cleanup_json cJSON *again = run(t, "session.start", "{\"name\":\"outer\"}");
+	does(t, "session.start", "{\"name\":\"outer\"}");
 	cleanup_free struct marker_proc *list = NULL;
 	int n = marker_find(t->st->install, NULL, &list, &err);
 	for (int i = 0; i < n; i++)
@@ -616,7 +627,7 @@ static void services(void **data)
 	assert_int_equal(err.code, ERR_NOT_FOUND);
 	assert_int_equal(session_service(t->st, "demo", "gateway", "paint", &err), -1);
 	assert_int_equal(err.code, ERR_INVALID);
-	cleanup_json cJSON *one = run(t, "session.restart", "{\"name\":\"demo\",\"service\":\"gateway\"}");
+	does(t, "session.restart", "{\"name\":\"demo\",\"service\":\"gateway\"}");
 	cleanup_json cJSON *all = run(t, "session.restart", "{\"name\":\"demo\"}");
 	assert_true(cJSON_Compare(json_at(r, "endpoints"), json_at(all, "endpoints"), true));
 	stop_clean(t, "demo");
@@ -710,7 +721,7 @@ static void killed_stop_is_finished(void **data)
 {
 	struct test_state *t = *data;
 	for (size_t i = 0; i < ARRAY_LEN(down_points); i++) {
-		cleanup_json cJSON *r = run(t, "session.start", "{\"name\":\"demo\"}");
+		does(t, "session.start", "{\"name\":\"demo\"}");
 		int64_t id = enqueue(t, "session.stop", "{\"name\":\"demo\"}");
 		killed(t, id, down_points[i]);
 		assert_int_equal(wait_for(spawn_job(id, NULL)), 0);
@@ -722,10 +733,10 @@ static void killed_stop_is_finished(void **data)
 static void killed_resume_keeps_the_session(void **data)
 {
 	struct test_state *t = *data;
-	cleanup_json cJSON *r = run(t, "session.start", "{\"name\":\"demo\"}");
+	does(t, "session.start", "{\"name\":\"demo\"}");
 	static const char *const points[] = {"launch", "launch.done", "healthy", "healthy.done"};
 	for (size_t i = 0; i < ARRAY_LEN(points); i++) {
-		cleanup_json cJSON *kept = run(t, "session.stop", "{\"name\":\"demo\",\"keep\":true}");
+		does(t, "session.stop", "{\"name\":\"demo\",\"keep\":true}");
 		int64_t id = enqueue(t, "session.start", "{\"name\":\"demo\"}");
 		int status = wait_for(spawn_job(id, points[i]));
 		assert_true(WIFSIGNALED(status));
@@ -752,8 +763,8 @@ static void expire(struct test_state *t, const char *set)
 static void reap_expired(void **data)
 {
 	struct test_state *t = *data;
-	cleanup_json cJSON *a = run(t, "session.start", "{\"name\":\"old\",\"services\":[\"gateway\"]}"),
-	                   *b = run(t, "session.start", "{\"name\":\"young\",\"services\":[\"gateway\"]}");
+	does(t, "session.start", "{\"name\":\"old\",\"services\":[\"gateway\"]}");
+	does(t, "session.start", "{\"name\":\"young\",\"services\":[\"gateway\"]}");
 	expire(t, "expires_at = 1, hard_expires_at = 1 WHERE name = 'old'");
 	cleanup_json cJSON *dry = run(t, "session.reap", "{\"dry_run\":true}");
 	assert_string_equal(json_text(only_removed(dry), "name"), "old");
@@ -799,7 +810,7 @@ static void kill_supervisor(struct test_state *t)
 static void reap_crashed(void **data)
 {
 	struct test_state *t = *data;
-	cleanup_json cJSON *a = run(t, "session.start", "{\"name\":\"demo\"}");
+	does(t, "session.start", "{\"name\":\"demo\"}");
 	kill_supervisor(t);
 	assert_int_equal(processes(t), 0); /* none of its services outlives it */
 	assert_ok(session_reap_task.look(t->st, err));
@@ -816,7 +827,7 @@ static void reap_crashed(void **data)
 static void reap_orphans(void **data)
 {
 	struct test_state *t = *data;
-	cleanup_json cJSON *a = run(t, "session.start", "{\"name\":\"demo\"}");
+	does(t, "session.start", "{\"name\":\"demo\"}");
 	assert_ok(db_run(t->st->db, err, "DELETE FROM sessions", ""));
 	cleanup_json cJSON *r = run(t, "session.reap", "{}");
 	assert_int_equal(json_int(r, "orphans", -1), 3); /* processes, directory, leases */
@@ -841,7 +852,7 @@ static void reap_abandoned(void **data)
 static void another_holds_the_port(void **data)
 {
 	struct test_state *t = *data;
-	cleanup_json cJSON *a = run(t, "session.start", "{\"name\":\"demo\",\"services\":[\"gateway\"]}");
+	does(t, "session.start", "{\"name\":\"demo\",\"services\":[\"gateway\"]}");
 	/* a port of the nested range, which the stack itself does not bind */
 	int64_t port = count(t, "SELECT max(value) FROM leases");
 	pid_t stranger = fork();
