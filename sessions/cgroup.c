@@ -15,6 +15,7 @@
 
 #define EMPTY_WAIT_MS 5000
 #define PERIOD_US 100000
+#define PREFIX "codefoundry-"
 
 /* Where cgroup2 is mounted (proc(5), mountinfo: field 5 is the mount point, after " - " the type). On hybrid hosts that is
  * /sys/fs/cgroup/unified. NULL when there is none. */
@@ -32,7 +33,8 @@ static char *find_mount(void)
 	return found;
 }
 
-char *cgroup_path(const char *uuid)
+/* Where groups of sessions are made: the root, or the session that this process runs in. NULL: nowhere. */
+static char *find_parent(void)
 {
 	cleanup_free char *mount = find_mount();
 	if (!mount || geteuid() != 0)
@@ -47,7 +49,27 @@ char *cgroup_path(const char *uuid)
 			own = strcmp(line, "/") ? line : "";
 		}
 	}
-	return mem_printf("%s%s/codefoundry-%s", mount, own, uuid);
+	return mem_printf("%s%s", mount, own);
+}
+
+char *cgroup_path(const char *install, const char *uuid)
+{
+	cleanup_free char *parent = find_parent();
+	return parent ? mem_printf("%s/" PREFIX "%s.%s", parent, install, uuid) : NULL;
+}
+
+void cgroup_find(const char *install, cJSON *list)
+{
+	cleanup_free char *parent = find_parent();
+	DIR *d = parent ? opendir(parent) : NULL;
+	char session[ID_UUID_LEN + 1];
+	struct dirent *e;
+	while (d && (e = readdir(d)))
+		if (!strncmp(e->d_name, PREFIX, strlen(PREFIX)) &&
+		    marker_parse(e->d_name + strlen(PREFIX), install, session))
+			cJSON_AddItemToArray(list, cJSON_CreateString(session));
+	if (d)
+		closedir(d);
 }
 
 static bool put(const char *dir, const char *file, const char *text)

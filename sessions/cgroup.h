@@ -5,12 +5,16 @@
 #define SESSIONS_CGROUP_H
 
 #include "core/err.h"
+#include "core/json.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-/** The group of session ${uuid}: below the root, or below the session that this process runs in. The caller frees it; NULL
+/** The group of session ${uuid} of ${install}: below the root, or below the session that this process runs in. The caller frees it; NULL
  * where groups cannot be had. For operations only: a supervisor is told its group. */
-char *cgroup_path(const char *uuid);
+char *cgroup_path(const char *install, const char *uuid);
+
+/** UUIDs of ${install}'s sessions that have a group where cgroup_path puts it: added to ${list} (array of texts). */
+void cgroup_find(const char *install, cJSON *list);
 
 /** Make the group ${dir} and put this process into it. Limits are set where the host has those controllers; 0: none.
  * Returns whether it stands in it. */

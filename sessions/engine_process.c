@@ -203,7 +203,7 @@ static int process_wait(struct job *job, const struct session_row *row, struct e
 
 static int process_stop(struct state *st, const struct session_row *row, struct err *err)
 {
-	cleanup_free char *cgroup = cgroup_path(row->uuid);
+	cleanup_free char *cgroup = cgroup_path(st->install, row->uuid);
 	struct err ignored = {0};
 	if (row->dir)
 		call(row->dir, "shutdown", NULL, SHUTDOWN_MS, NULL, &ignored);
@@ -214,7 +214,7 @@ static int process_stop(struct state *st, const struct session_row *row, struct 
 
 static int process_count(struct state *st, const struct session_row *row, struct err *err)
 {
-	cleanup_free char *cgroup = cgroup_path(row->uuid);
+	cleanup_free char *cgroup = cgroup_path(st->install, row->uuid);
 	cleanup_free struct marker_proc *list = NULL;
 	int marked = marker_find(st->install, row->uuid, &list, err), grouped = cgroup_count(cgroup);
 	return marked > grouped || marked < 0 ? marked : grouped;
@@ -279,14 +279,19 @@ static cJSON *process_found(struct state *st, struct err *err)
 	int n = marker_find(st->install, NULL, &list, err);
 	if (n < 0)
 		return NULL;
-	cJSON *names = json_array();
-	for (int i = 0; i < n; i++) {
+	cJSON *all = json_array(), *names = json_array();
+	const cJSON *one, *known;
+	for (int i = 0; i < n; i++)
+		cJSON_AddItemToArray(all, cJSON_CreateString(list[i].session));
+	cgroup_find(st->install, all);
+	cJSON_ArrayForEach(one, all)
+	{
 		bool seen = false;
-		for (int k = 0; k < i; k++)
-			seen |= !strcmp(list[k].session, list[i].session);
+		cJSON_ArrayForEach(known, names) seen |= !strcmp(known->valuestring, one->valuestring);
 		if (!seen)
-			cJSON_AddItemToArray(names, cJSON_CreateString(list[i].session));
+			cJSON_AddItemToArray(names, cJSON_CreateString(one->valuestring));
 	}
+	cJSON_Delete(all);
 	return names;
 }
 

@@ -11,11 +11,20 @@
 #define PROCESSES 8
 #define EACH 50
 
+static int base;
+
+static void set_range(struct test_state *t, int ports)
+{
+	char range[32];
+	snprintf(range, sizeof(range), "%d-%d", base, base + ports - 1);
+	test_sessions_set(t, "SESSION_PORT_RANGE", range);
+}
+
 static int setup(void **data)
 {
 	struct test_state *t = mem_alloc(sizeof(*t));
 	test_sessions_open(t);
-	test_sessions_set(t, "SESSION_PORT_RANGE", "20000-20063");
+	set_range(t, 64);
 	*data = t;
 	return 0;
 }
@@ -56,7 +65,7 @@ static void blocks_follow_each_other(void **data)
 		char uuid[16];
 		snprintf(uuid, sizeof(uuid), "s%d", i);
 		assert_ok(take(t, uuid, &b[i], err));
-		assert_int_equal(b[i].port, 20000 + 16 * i);
+		assert_int_equal(b[i].port, base + 16 * i);
 		assert_int_equal(b[i].count, 16);
 		assert_int_equal(b[i].nested_low, b[i].port + 4);
 		assert_int_equal(b[i].nested_high, b[i].port + 15);
@@ -67,7 +76,7 @@ static void blocks_follow_each_other(void **data)
 	/* what is given back is found again, also between others */
 	assert_ok(db_run(t->st->db, err, "DELETE FROM leases WHERE session = 's1'", ""));
 	assert_ok(take(t, "s5", &none, err));
-	assert_int_equal(none.port, 20016);
+	assert_int_equal(none.port, base + 16);
 }
 
 static void a_gap_too_small_is_skipped(void **data)
@@ -75,25 +84,25 @@ static void a_gap_too_small_is_skipped(void **data)
 	struct test_state *t = *data;
 	struct lease_block b;
 	assert_ok(db_run(t->st->db, err,
-	                 "INSERT INTO leases (kind, value, session, purpose, taken_at) VALUES ('port', "
-	                 "20015, 'x', 'y', 1)",
-	                 ""));
+	                 "INSERT INTO leases (kind, value, session, purpose, taken_at) VALUES ('port', ?, "
+	                 "'x', 'y', 1)",
+	                 "i", (int64_t)base + 15));
 	assert_ok(take(t, "s", &b, err));
-	assert_int_equal(b.port, 20016);
+	assert_int_equal(b.port, base + 16);
 }
 
 static void a_port_in_use_is_skipped(void **data)
 {
 	struct test_state *t = *data;
 	struct lease_block b;
-	int fd = listen_on(20003);
-	assert_false(lease_port_free(20003));
+	int fd = listen_on(base + 3);
+	assert_false(lease_port_free(base + 3));
 	assert_ok(take(t, "s", &b, err));
-	assert_int_equal(b.port, 20004);
+	assert_int_equal(b.port, base + 4);
 	close(fd);
-	assert_true(lease_port_free(20003));
+	assert_true(lease_port_free(base + 3));
 
-	fd = listen_on(20005);
+	fd = listen_on(base + 5);
 	struct err err = {0};
 	assert_int_equal(lease_held(t->st, "s", &err), 1);
 	close(fd);
@@ -122,10 +131,12 @@ static void endpoints(void **data)
 	assert_int_equal(lease_port_of(leases, "TELEGRAM_PORT"), b.port);
 	assert_int_equal(lease_port_of(leases, "BOT_PORT"), b.port + 3);
 	assert_int_equal(lease_port_of(leases, "NO_PORT"), 0);
+	char url[64];
+	snprintf(url, sizeof(url), "ws://127.0.0.1:%d", base + 1);
 	cleanup_json cJSON *services = cJSON_Parse("[\"gateway\",\"test-runner\"]");
 	cleanup_json cJSON *list = lease_endpoints(leases, services);
 	assert_int_equal(cJSON_GetArraySize(list), 2);
-	assert_string_equal(json_text(list->child, "url"), "ws://127.0.0.1:20001");
+	assert_string_equal(json_text(list->child, "url"), url);
 	assert_string_equal(json_text(list->child, "service"), "gateway");
 	assert_string_equal(json_text(list->child, "name"), "websocket");
 }
@@ -135,7 +146,7 @@ static int take_many(struct test_state *t, int who)
 	struct err err = {0};
 	struct lease_block b;
 	test_sessions_connect(t);
-	test_sessions_set(t, "SESSION_PORT_RANGE", "20000-29999");
+	set_range(t, PROCESSES * EACH * 8 + 200);
 	test_sessions_set(t, "SESSION_NESTED_PORTS", "4");
 	for (int i = 0; i < EACH; i++) {
 		char uuid[32];
@@ -174,6 +185,7 @@ static void many_at_once(void **data)
 
 int main(void)
 {
+	base = test_sessions_port();
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(blocks_follow_each_other, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_gap_too_small_is_skipped, setup, teardown),

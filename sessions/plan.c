@@ -144,7 +144,8 @@ int plan_write(struct state *st, const struct session_row *row, struct err *err)
 		return -1;
 	cleanup_str struct str dotenv = STR_INIT;
 	plan_dotenv(env, &dotenv);
-	cleanup_free char *marker = marker_make(st->install, row->uuid), *cgroup = cgroup_path(row->uuid);
+	cleanup_free char *marker = marker_make(st->install, row->uuid),
+	                  *cgroup = cgroup_path(st->install, row->uuid);
 	cleanup_json cJSON *plan = json_object();
 	json_add_text(plan, "uuid", row->uuid);
 	json_add_text(plan, "name", row->name);

@@ -3,6 +3,7 @@
 #include "core/bell.h"
 #include "core/mem.h"
 #include "core/proc.h"
+#include "sessions/cgroup.h"
 #include "sessions/lease.h"
 #include "sessions/marker.h"
 #include "sessions/session.h"
@@ -15,6 +16,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -212,6 +214,9 @@ static void assert_nothing_left(struct test_state *t)
 	assert_int_equal(count(t, "SELECT count(*) FROM session_steps"), 0);
 	assert_int_equal(count(t, "SELECT count(*) FROM sessions WHERE state <> 'failed'"), 0);
 	assert_int_equal(count(t, "SELECT count(*) FROM receipts WHERE ok = 0"), 0);
+	cleanup_json cJSON *groups = json_array();
+	cgroup_find(t->st->install, groups);
+	assert_int_equal(cJSON_GetArraySize(groups), 0);
 }
 
 static int teardown(void **data)
@@ -855,13 +860,16 @@ static void another_holds_the_port(void **data)
 	does(t, "session.start", "{\"name\":\"demo\",\"services\":[\"gateway\"]}");
 	/* a port of the nested range, which the stack itself does not bind */
 	int64_t port = count(t, "SELECT max(value) FROM leases");
+	int ready[2];
+	char c;
+	assert_int_equal(pipe(ready), 0);
 	pid_t stranger = fork();
-	if (stranger == 0) {
-		unsetenv(MARKER_KEY);
-		_exit(bind_port(port) ? 1 : (pause(), 0));
-	}
-	while (lease_port_free((int)port))
-		usleep(1000);
+	if (stranger == 0)
+		_exit(prctl(PR_SET_PDEATHSIG, SIGKILL) || bind_port(port) || write(ready[1], "\n", 1) != 1 ||
+		      pause());
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
 	refused(t, "session.stop", "{\"name\":\"demo\"}", ERR_BUSY, "1 ports");
 	assert_int_equal(count(t, "SELECT count(*) FROM sessions WHERE state = 'stopping'"), 1);
 	assert_int_equal(count(t, "SELECT count(*) FROM receipts WHERE ok = 0 AND next_try_at > removed_at"),

@@ -4,6 +4,7 @@
 
 #include "jobs/test_state.h"
 #include "sessions/session.h"
+#include <unistd.h>
 
 /* Of the floors above; only what plan.c hands down. */
 static const struct setting test_other_settings[] = {
@@ -20,8 +21,17 @@ static inline void test_sessions_connect(struct test_state *t)
 	assert_ok(state_open(&t->st, t->cfg, err));
 }
 
+/* Each test process has ports of its own: several may run on this host at once. */
+static inline int test_sessions_port(void)
+{
+	return 10240 + (int)(getpid() % 50) * 160;
+}
+
 static inline void test_sessions_open(struct test_state *t)
 {
+	char range[32];
+	snprintf(range, sizeof(range), "%d-%d", test_sessions_port(), test_sessions_port() + 159);
+	setenv("SESSION_PORT_RANGE", range, 1);
 	snprintf(t->dir, sizeof(t->dir), "/tmp/codefoundry-test.XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
 	setenv("STATE_DIR", t->dir, 1);
