@@ -93,7 +93,7 @@ static void order_is_kept_within_a_chat(void **state)
 {
 	(void)state;
 	struct bench b;
-	char text[16];
+	char text[24];
 	bench_open(&b, false);
 	fake_on(&b.fake, "sendMessage", 502, "<html>");
 	for (int i = 0; i < 30; i++) {
@@ -315,7 +315,7 @@ static void edits_are_coalesced_and_the_last_arrives(void **state)
 {
 	(void)state;
 	struct bench b;
-	char text[16];
+	char text[24];
 	bench_open(&b, false);
 	int64_t p = new_progress(&b);
 	fake_on(&b.fake, "sendMessage", 200, OK(555));
