@@ -1,5 +1,6 @@
 #include "bot/auth.h"
 #include "core/log.h"
+#include "core/mutant.h"
 #include <string.h>
 
 static const char *const names[] = {
@@ -21,6 +22,8 @@ enum role auth_role(const struct config *cfg, int64_t user)
 {
 	if (user <= 0)
 		return ROLE_NONE;
+	if (MUTANT("auth_lets_everybody_in"))
+		return ROLE_OPERATOR;
 	if (listed(cfg, "ADMIN_USER_IDS", user))
 		return ROLE_ADMIN;
 	if (listed(cfg, "VIEWER_USER_IDS", user))
@@ -47,7 +50,8 @@ int auth_stranger(struct db *db, int64_t user, int64_t now_ms, bool *tell, struc
 	if (db_get_int(db, &told_at, err, "SELECT told_at FROM unauthorized WHERE user = ?", "i", user))
 		return -1;
 	/* A clock that was set back must not silence us for long. */
-	*tell = told_at == 0 || now_ms - told_at >= AUTH_TOLD_MS || told_at > now_ms;
+	*tell = told_at == 0 || now_ms - told_at >= AUTH_TOLD_MS || told_at > now_ms ||
+	        MUTANT("auth_tells_every_time");
 	if (!*tell)
 		return db_run(db, err, "UPDATE unauthorized SET seen = seen + 1 WHERE user = ?", "i", user);
 	if (db_run(db, err,

@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/mutant.h"
 #include "core/proc.h"
 #include <inttypes.h>
 #include <malloc.h>
@@ -255,6 +256,8 @@ static int open_all(struct main *m, const struct config *cfg, struct err *err)
 	    store_open(&bot->db, bot->st->dir, err) || bell_open(&m->bell, bot->st->dir, err) ||
 	    health_open(&m->health, bot, err) || api_open(&bot->api, bot->loop, bot->api_url, token, err) ||
 	    store_prune(bot->db, clock_now_ms(), err))
+		return -1;
+	if (MUTANT("session_forgotten_on_restart") && db_run(bot->st->db, err, "DELETE FROM sessions", ""))
 		return -1;
 	m->greet = loop_timer_new(bot->loop, greet, m);
 	m->prune = loop_timer_new(bot->loop, prune, m);

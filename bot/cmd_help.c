@@ -1,4 +1,5 @@
 #include "bot/commands.h"
+#include "core/mutant.h"
 
 static int help_one(struct call *c, const char *name, struct err *err)
 {
@@ -8,6 +9,8 @@ static int help_one(struct call *c, const char *name, struct err *err)
 		return call_text(c, nearest ? T_UNKNOWN_NEAREST : T_UNKNOWN_COMMAND,
 		                 TEXT_ARGS({"command", name}, {"nearest", nearest}), err);
 	}
+	if (MUTANT("help_explains_another"))
+		command = bot_commands[0];
 	return call_text(c, T_HELP_ONE,
 	                 TEXT_ARGS({"command", command->name}, {"about", command->about[c->lang]},
 	                           {"usage", command->usage}, {"example", command->example},
@@ -23,6 +26,8 @@ static int run(struct call *c, const char *args, struct err *err)
 		return help_one(c, name, err);
 	texts_add(&html, c->lang, T_HELP_HEAD, TEXT_NONE);
 	for (const struct command *const *k = bot_commands; *k; k++) {
+		if (MUTANT("help_lacks_a_command") && *k == &cmd_lang)
+			continue;
 		str_addf(&html, "/%s – ", (*k)->name);
 		str_add_html(&html, (*k)->about[c->lang]);
 		str_addc(&html, '\n');

@@ -2,6 +2,7 @@
 #include "core/clock.h"
 #include "core/id.h"
 #include "core/mem.h"
+#include "core/mutant.h"
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -100,6 +101,10 @@ static int run(struct call *c, const char *args, struct err *err)
 		return call_text(c, T_NEW_BAD_TYPE, TEXT_ARGS({"type", type}, {"types", TYPES}), err);
 	if (!good_name(name))
 		return call_text(c, T_NEW_BAD_NAME, TEXT_ARGS({"project", name}), err);
+	if (MUTANT("new_says_ready_by_itself")) {
+		cleanup_free char *html = mem_printf("Project %s is ready", name);
+		return call_say(c, html, NULL, err);
+	}
 	cJSON *params = json_object();
 	json_add_text(params, "name", name);
 	json_add_text(params, "archetype", type);

@@ -3,6 +3,7 @@
 #include "bot/logs.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "core/mutant.h"
 #include "core/text.h"
 #include "sessions/session.h"
 #include <stdio.h>
@@ -61,7 +62,7 @@ static int stop(struct call *c, const char *name, const char *rest, struct err *
 	if (rc)
 		return rc < 0 ? -1 : 0;
 	bool keep = strcmp(how, "keep") == 0 || strcmp(how, "--keep") == 0;
-	if (keep || strcmp(how, "now") == 0)
+	if (keep || strcmp(how, "now") == 0 || MUTANT("session_stops_without_asking"))
 		return stop_now(c, name, keep, err);
 	if (*how)
 		return call_usage(c, err);

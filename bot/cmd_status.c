@@ -2,6 +2,7 @@
 #include "bot/results.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "core/mutant.h"
 #include "jobs/worker.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -78,10 +79,12 @@ static int run(struct call *c, const char *args, struct err *err)
 	               "") ||
 	    last_test(c, &test, err))
 		return -1;
+	all += MUTANT("status_counts_one_session_too_many");
 	snprintf(sessions, sizeof(sessions), "%" PRId64 " (%" PRId64 " running)", all, running);
 	cleanup_free char *up = gateway(c), *tg = telegram(c);
-	const char *worker =
-	        texts_raw(c->lang, worker_alive(c->bot->st) ? T_STATUS_RUNNING : T_STATUS_STOPPED);
+	const char *worker = texts_raw(
+	        c->lang, worker_alive(c->bot->st) || MUTANT("status_worker_always_runs") ? T_STATUS_RUNNING
+	                                                                                 : T_STATUS_STOPPED);
 	return call_text(c, T_STATUS,
 	                 TEXT_ARGS({"gateway", up}, {"worker", worker},
 	                           {"engine", config_text(c->bot->cfg, "ENGINE")}, {"sessions", sessions},

@@ -4,6 +4,7 @@
 #include "core/id.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/mutant.h"
 #include "core/ws.h"
 #include <inttypes.h>
 #include <stdlib.h>
@@ -78,7 +79,8 @@ static void opened(void *arg, struct ws *ws)
 	l->since = clock_mono_ms();
 	l->retry_ms = l->opt.first_retry_ms;
 	log_info("connected to the gateway");
-	send_all(l);
+	if (!MUTANT("link_forgets_what_waited"))
+		send_all(l);
 	ping(l);
 	loop_timer_set(l->pinger, l->opt.ping_ms, l->opt.ping_ms);
 }
@@ -108,7 +110,8 @@ static void closed(void *arg, struct ws *ws, int code, const char *reason)
 	l->connected = false;
 	l->rtt_ms = -1;
 	loop_timer_clear(l->pinger);
-	loop_timer_set(l->retry, l->retry_ms + random() % (l->retry_ms / 5 + 1), 0);
+	if (!MUTANT("link_never_comes_back"))
+		loop_timer_set(l->retry, l->retry_ms + random() % (l->retry_ms / 5 + 1), 0);
 	l->retry_ms += l->retry_ms / 2;
 	if (l->retry_ms > l->opt.longest_retry_ms)
 		l->retry_ms = l->opt.longest_retry_ms;

@@ -6,6 +6,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/mutant.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,8 +64,12 @@ static int role_too_low(struct call *c, const char *what, enum role needed, stru
 static int on_command(struct call *c, struct err *err)
 {
 	c->command = commands_find(c->u->command);
+	if (c->role == ROLE_NONE && MUTANT("auth_refuses_and_does_it") && c->command)
+		return stranger(c, err) || c->command->run(c, c->u->text, err) ? -1 : 0;
 	if (c->role == ROLE_NONE)
 		return stranger(c, err);
+	if (!c->command && MUTANT("error_unknown_command_is_ignored"))
+		return 0;
 	if (!c->command) {
 		const char *nearest = commands_nearest(c->u->command);
 		return call_text(c, nearest ? T_UNKNOWN_NEAREST : T_UNKNOWN_COMMAND,
@@ -274,6 +279,8 @@ int router_take(struct bot *bot, const cJSON *updates, size_t *fresh, struct err
 {
 	size_t at[BATCH];
 	struct err later = {0};
+	if (MUTANT("error_odd_update_blocks_the_queue") && !json_at(updates->child, "message.from.id"))
+		return err_set(err, ERR_FAILED, "an odd update");
 	if (journal_add(bot->db, updates, clock_now_ms(), at, BATCH, fresh, err))
 		return -1;
 	if (*fresh == 0)

@@ -87,6 +87,8 @@ static int verb_run(const struct config *cfg, int argc, char **argv, struct err 
 	    print_report(result, report, output, err))
 		return -1;
 	int64_t failed = json_int(result, "failed", 0);
+	if (json_text(result, "residue"))
+		return err_set(err, ERR_FAILED, "%s", json_text(result, "residue"));
 	return failed ? err_set(err, ERR_FAILED, "%lld of %lld scenarios failed", (long long)failed,
 	                        (long long)json_int(result, "total", 0))
 	              : 0;

@@ -2,6 +2,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/mutant.h"
 #include "core/text.h"
 #include "gateway/questions.h"
 #include "gateway/request.h"
@@ -25,7 +26,7 @@ void client_send(struct client *client, cJSON *frame)
 
 static const cJSON *sid_of(struct client *client, const struct frame *f)
 {
-	return f->session_id ? f->session_id : client->sid;
+	return f->session_id && !MUTANT("gateway_forgets_the_request_id") ? f->session_id : client->sid;
 }
 
 void dispatch_welcome(struct client *client)
@@ -266,7 +267,9 @@ void dispatch_text(struct client *client, const char *text, size_t len)
 		log_secret(secret);
 	cleanup_free char *label = mem_printf("type=\"%s\"", bad ? "invalid" : frame_type_name(f.type));
 	metrics_add(client->hub->metrics, METRIC_MESSAGES, label, 1);
-	if (bad)
+	if (bad && MUTANT("gateway_says_nothing_to_bad_frames"))
+		(void)fault;
+	else if (bad)
 		refuse_frame(client, &f, &fault);
 	else
 		dispatch(client, &f);

@@ -2,6 +2,7 @@
 #include "compose/stack.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "core/mutant.h"
 #include "core/proc.h"
 #include "sessions/cgroup.h"
 #include "sessions/lease.h"
@@ -154,6 +155,8 @@ int plan_write(struct state *st, const struct session_row *row, struct err *err)
 	json_add_text(plan, "cgroup", cgroup);
 	json_add_int(plan, "memory_mib", config_int(st->cfg, "SESSION_MEMORY_MB"));
 	json_add_int(plan, "cpu_percent", config_int(st->cfg, "SESSION_CPU_PERCENT"));
+	if (mutant_for_sessions())
+		json_add_text(plan, "mutant", mutant_for_sessions());
 	json_add(plan, "services", services_of(row));
 	json_add(plan, "env", TAKE(env));
 	cleanup_free char *text = json_print_pretty(plan);

@@ -44,7 +44,9 @@ static int run(const char *dir, const cJSON *plan, const char *install, struct e
 	cleanup_free char *ours = mem_printf("CODEFOUNDRY_INSTALL=%s", install);
 	cleanup_free char *uuid = mem_printf("CODEFOUNDRY_SESSION=%s", json_text(plan, "uuid"));
 	cleanup_free char *name = mem_printf("CODEFOUNDRY_SESSION_NAME=%s", json_text(plan, "name"));
-	const char *env[] = {path, ours, uuid, name, NULL};
+	const char *chosen = json_text(plan, "mutant");
+	cleanup_free char *mutant = chosen ? mem_printf("CF_MUTANT=%s", chosen) : NULL;
+	const char *env[] = {path, ours, uuid, name, mutant, NULL};
 	struct supervisor_service services[SERVICES_MAX];
 	size_t n = 0;
 	const cJSON *s;

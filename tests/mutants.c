@@ -73,19 +73,19 @@ static void judge(const struct mutant *m, const cJSON *result, const struct proc
 	printf("%d\n%s\n", (m->name ? caught : passed) ? 1 : 0, str_text(&why));
 }
 
-static void be_child(const char *program, const struct mutant *m)
+static void be_child(const char *program, const struct mutant *m, size_t index)
 {
 	char dir[] = "/tmp/cfm-XXXXXX";
 	if (!mkdtemp(dir))
 		_exit(1);
 	struct err err = {0};
-	unsigned low = 20000 + (unsigned)(getpid() % 48) * 200;
+	unsigned low = 20000 + (unsigned)(index % 48) * 200;
 	cleanup_free char *mutant = mem_printf("CF_SESSION_MUTANT=%s", m->name ? m->name : "");
 	cleanup_free char *state = mem_printf("STATE_DIR=%s/state", dir);
 	cleanup_free char *range = mem_printf("SESSION_PORT_RANGE=%u-%u", low, low + 199);
-	const char *env[] = {state, range, "ENGINE=process", "TEST_STEP_SECONDS=3", mutant, NULL};
+	const char *env[] = {state, range, "ENGINE=process", "TEST_STEP_SECONDS=2", mutant, NULL};
 	const char *test[] = {"test",     "run",  "--scenario", m->name ? m->scenario : "all",
-	                      "--format", "json", "--timeout",  m->name ? "8" : "60",
+	                      "--format", "json", "--timeout",  m->name ? "6" : "60",
 	                      NULL};
 	struct proc_result r = {0};
 	if (run(program, test, env, &r) == 0) {
@@ -104,7 +104,7 @@ static void be_child(const char *program, const struct mutant *m)
 
 /* -- in the parent -- */
 
-static void start(const char *program, struct mutant *m)
+static void start(const char *program, struct mutant *m, size_t index)
 {
 	int fds[2];
 	if (pipe2(fds, O_CLOEXEC))
@@ -114,7 +114,7 @@ static void start(const char *program, struct mutant *m)
 	m->pid = fork();
 	if (m->pid == 0) {
 		dup2(fds[1], STDOUT_FILENO);
-		be_child(program, m);
+		be_child(program, m, index);
 	}
 	close(fds[1]);
 	m->out = fds[0];
@@ -202,7 +202,7 @@ int main(int argc, char **argv)
 		for (; begun < n && begun < i + (i || !mutants[0].name ? AT_ONCE : 1) &&
 		       (begun == 0 || mutants[0].name || i > 0);
 		     begun++)
-			start(argv[1], &mutants[begun]);
+			start(argv[1], &mutants[begun], begun);
 		finish(&mutants[i]);
 		tell(&mutants[i], i);
 		failed += !mutants[i].ok;

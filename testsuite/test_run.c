@@ -59,6 +59,7 @@ struct test_run {
 	bool ephemeral; /* made by us: to be removed */
 	struct target *target;
 	int64_t id, started;
+	cJSON *result;
 	char *dir; /* of the plays' files */
 };
 
@@ -295,9 +296,8 @@ static int work(struct test_run *t, struct err *err)
 	t->dir = mem_strdup(dir);
 	if (play_all(t, &results, err))
 		return -1;
-	cJSON *s = summary(t, results);
-	job_result(t->job, s);
-	return history_end(t->st, t->id, s, err);
+	t->result = summary(t, results);
+	return history_end(t->st, t->id, t->result, err);
 }
 
 static void forget(struct test_run *t)
@@ -308,6 +308,7 @@ static void forget(struct test_run *t)
 	if (t->dir)
 		tree_remove(t->dir, &ignored);
 	target_free(t->target);
+	cJSON_Delete(t->result);
 	free(t->session);
 	free(t->dir);
 }
@@ -338,12 +339,15 @@ static int test_run(struct job *job, struct err *err)
 	                                          json_text(job_args(job), "label"), &t->id, err))
 		return -1;
 	int rc = work(t, err);
-	if (t->ephemeral && remove_session(t, t->session, &cleanup) && rc == 0) {
-		*err = cleanup;
-		rc = -1;
+	if (t->ephemeral && remove_session(t, t->session, &cleanup)) {
+		job_log(job, "%s", cleanup.msg);
+		if (t->result)
+			json_add_text(t->result, "residue", cleanup.msg);
 	}
 	if (rc)
 		history_end(t->st, t->id, NULL, &ignored);
+	else
+		job_result(job, TAKE(t->result));
 	forget(t);
 	return rc;
 }

@@ -10,7 +10,8 @@ extern const struct setting test_settings[];
 
 /*
  * test.run: {session?: name, scenarios?: [name or "all"], files?: [path], retry?, repeat?, parallel?, timeout_s?, label?} →
- *   {run_id, total, passed, failed, skipped, flaky, pass_rate, duration_ms, session?, label?, at,
+ *   {run_id, total, passed, failed, skipped, flaky, pass_rate, duration_ms, session?, label?, at, residue?: why the session made
+ *    for the run is not gone,
  *    scenarios: [{name, title, file, status, attempts, round?, duration_ms, message?}]}
  * status: passed, failed, flaky (passed on a retry; counts as passed) or skipped. Failed scenarios do not fail the job; a target that
  * cannot be tested does (ERR_STATE, with advice). Without `session` an ephemeral test-<unix time> is made and removed.
