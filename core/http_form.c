@@ -20,6 +20,7 @@ static struct http_field *add(struct http_form *form, const char *name, size_t n
 	if (len)
 		memcpy(f->value, value, len);
 	f->len = len;
+	f->cap = len + 1;
 	f->filename = NULL;
 	return f;
 }
@@ -73,7 +74,10 @@ static enum MHD_Result take_part(void *arg, enum MHD_ValueKind kind, const char 
 	(void)kind, (void)content_type, (void)encoding;
 	if (off && form->n) { /* goes on */
 		f = &form->fields[form->n - 1];
-		f->value = mem_resize(f->value, f->len + size + 1, 1);
+		if (f->len + size + 1 > f->cap) {
+			f->cap = 2 * (f->len + size + 1);
+			f->value = mem_resize(f->value, f->cap, 1);
+		}
 		memcpy(f->value + f->len, data, size);
 		f->len += size;
 		f->value[f->len] = '\0';

@@ -12,7 +12,7 @@
 struct http_field {
 	char *name, *value;
 	char *filename; /* not NULL: an uploaded file */
-	size_t len;     /* of the value */
+	size_t len, cap; /* of the value */
 };
 
 struct http_form {
