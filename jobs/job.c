@@ -19,8 +19,8 @@
 static volatile sig_atomic_t signalled;
 static int signal_fd = -1;
 static struct sigaction old_term, old_int;
-static unsigned
-        signal_depth; /* jobs_run within a job: the inner one begins without a signal, the outer one keeps its own */
+/* jobs_run within a job: the inner one begins without a signal, the outer one keeps its own */
+static unsigned signal_depth;
 static bool outer_signalled;
 
 static void on_signal(int sig)
@@ -154,9 +154,8 @@ static int record(struct job *job, const char *type, const char *stage, int perc
                   struct err *err)
 {
 	struct db *db = job->st->db;
-	if (stage &&
-	    db_run(db, err, "UPDATE jobs SET stage = ?, percent = max(percent, ?), message = ? WHERE id = ?",
-	           "titi", stage, (int64_t)percent, text, job->row.id))
+	if (stage && db_run(db, err, "UPDATE jobs SET stage = ?, percent = ?, message = ? WHERE id = ?",
+	                    "titi", stage, (int64_t)percent, text, job->row.id))
 		return -1;
 	if (!event_fits(job, &type, &text))
 		return 0;

@@ -26,7 +26,8 @@ static const struct job_kind *const inner_kinds[] = {&inner, NULL};
 /* before: a signal before the inner job; during: one while it runs. */
 static int outer_run(struct job *job, struct err *err)
 {
-	struct job_request req = {.kind = "inner", .owner = "t", .args = json_at(job_args(job), "inner")};
+	struct job_request req = {
+	        .kind = "inner", .owner = "t", .session = "demo", .args = json_at(job_args(job), "inner")};
 	if (json_bool(job_args(job), "before", false))
 		raise(SIGTERM);
 	if (jobs_run(job_state(job), inner_kinds, &req, NULL, NULL, NULL, err))
@@ -54,7 +55,7 @@ static void signals_reach_the_right_job(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct err err = {0};
 		cleanup_json cJSON *args = cJSON_Parse(cases[i].args);
-		struct job_request req = {.kind = "outer", .owner = "t", .args = args};
+		struct job_request req = {.kind = "outer", .owner = "t", .session = "demo", .args = args};
 		jobs_run(t->st, outer_kinds, &req, NULL, NULL, NULL, &err);
 		if (err.code != cases[i].code)
 			fail_msg("%s: %s", cases[i].args, err.msg);

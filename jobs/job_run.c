@@ -103,11 +103,17 @@ int job_blocked(struct job *job, bool undo, int64_t *others, struct err *err)
 	if (!job->row.session)
 		return 0;
 	int64_t queue = undo ? 0 : worker_alive(job->st) ? 1 : 2;
+	struct proc_id self = {.pid = getpid()};
+	proc_identify(self.pid, &self);
+	/* within a job of the same session in this process, the turn is ours already */
 	return db_get_int(
 	        job->st->db, others, err,
 	        "SELECT count(*) FROM jobs WHERE session = ? AND id <> ? AND state IN ('queued','running')"
-	        " AND (state = 'running' OR (id < ?2 AND (?3 = 1 OR (?3 = 2 AND not_before = ?4))))",
-	        "tiii", job->row.session, job->row.id, queue, JOB_FOREGROUND);
+	        " AND (state = 'running' OR (id < ?2 AND (?3 = 1 OR (?3 = 2 AND not_before = ?4))))"
+	        " AND NOT EXISTS (SELECT 1 FROM jobs WHERE session = ?1 AND id <> ?2 AND state = 'running'"
+	        "  AND pid = ?5 AND pid_start = ?6)",
+	        "tiiiii", job->row.session, job->row.id, queue, JOB_FOREGROUND, (int64_t)self.pid,
+	        self.start);
 }
 
 static int claim_row(struct job *job, bool undo, struct err *err)

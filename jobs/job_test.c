@@ -253,6 +253,27 @@ static void test_same_job_twice(void **data)
 	assert_int_equal(test_wait_end(first), 0);
 }
 
+/* The worker asks for the order too; this is for when a terminal comes in between. */
+static void test_not_its_turn(void **data)
+{
+	struct test_state *t = *data;
+	struct job_request first = {.kind = "wait", .owner = "x", .session = "demo"},
+	                   second = {.kind = "echo", .owner = "x", .session = "demo"};
+	int64_t a = 0, b = 0, delay = 0;
+	assert_ok(jobs_enqueue(t->st, &first, &a, NULL, err));
+	assert_ok(jobs_enqueue(t->st, &second, &b, NULL, err));
+	pid_t pid = start_exec(a);
+	test_wait_job(t->st, "stage = 'waiting'");
+	assert_int_equal(exec_job(b), 1);
+	assert_job(t->st, b, JOB_QUEUED, ERR_NONE, NULL);
+	assert_ok(db_get_int(t->st->db, &delay, err, "SELECT not_before FROM jobs WHERE id = ?", "i", b));
+	assert_true(delay > 0); /* so that the worker does not try for ever */
+	kill(pid, SIGTERM);
+	test_wait_end(pid);
+	assert_int_equal(exec_job(b), 0);
+	assert_job(t->st, b, JOB_DONE, ERR_NONE, NULL);
+}
+
 static void test_event_bound(void **data)
 {
 	struct test_state *t = *data;
@@ -339,6 +360,7 @@ int main(int argc, char **argv)
 	        TEST(test_cancel_requeued),
 	        TEST(test_undo_fails),
 	        TEST(test_same_job_twice),
+	        TEST(test_not_its_turn),
 	        TEST(test_event_bound),
 	        TEST(test_event_order),
 	        TEST(test_prune),

@@ -135,6 +135,7 @@ static inline pid_t start(const char *how, const char *what)
 	const char *argv[] = {proc_self(), "job", how, what, NULL};
 	struct proc_spec spec = PROC_SPEC_INIT;
 	spec.argv = argv;
+	spec.out = PROC_NULL;
 	pid_t pid = 0;
 	assert_ok(proc_spawn(&spec, &pid, err));
 	return pid;

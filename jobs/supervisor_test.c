@@ -197,6 +197,7 @@ static void start(struct fixture *f, const char *const *specs)
 	struct proc_spec spec = PROC_SPEC_INIT;
 	spec.argv = argv;
 	spec.ready_fd = ready[1];
+	spec.out = PROC_NULL;
 	spec.errfd = out[1];
 	assert_ok(proc_spawn(&spec, &f->pid, err));
 	close(ready[1]);

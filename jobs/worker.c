@@ -11,10 +11,11 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#define SLOW_MS 2000
 #define SOON_MS 20 /* between two looks: a job that reports fast rings often */
 #define PRUNE_EVERY_MS 3600000
 #define PRUNE_AT_ONCE 200
+
+int64_t worker_slow_ms = 2000;
 
 const struct setting worker_settings[] = {
         {.key = "WORKER_JOBS",
@@ -239,7 +240,7 @@ int worker_main(struct state *st, const struct job_kind *const *kinds, const str
 	w.soon = loop_timer_new(w.loop, look_now, &w);
 	struct tick *ticks = ticks_new(&w, tasks, &n);
 	look(&w);
-	loop_timer_set(w.slow, SLOW_MS, SLOW_MS);
+	loop_timer_set(w.slow, worker_slow_ms, worker_slow_ms);
 	log_info("worker runs up to %d jobs at once", w.places);
 	proc_ready();
 	loop_run(w.loop);

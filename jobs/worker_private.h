@@ -11,6 +11,8 @@
 
 /* TERM to KILL, and how much later than the job itself the worker enforces a timeout. Tests shorten it. */
 extern int64_t worker_grace_ms;
+/* How often the worker looks though no bell rang. Tests make it long, to see that nothing depends on it. */
+extern int64_t worker_slow_ms;
 
 struct worker;
 

@@ -99,7 +99,7 @@ static pid_t start(const char *const *argv)
 	char c;
 	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
 	spec.argv = argv;
-	spec.errfd = PROC_NULL;
+	spec.out = spec.errfd = PROC_NULL; /* what a failed test leaves must not hold our pipe open */
 	spec.ready_fd = ready[1];
 	assert_ok(proc_spawn(&spec, &pid, err));
 	close(ready[1]);
@@ -135,8 +135,13 @@ static int teardown(void **data)
 	struct fixture *f = *data;
 	unsetenv("TEST_CANNOT_BEGIN");
 	unsetenv("TEST_TASKS");
+	unsetenv("TEST_BELL_ONLY");
 	if (f->worker)
 		stop_worker(f, SIGTERM);
+	int64_t pid = 0; /* only a failed test leaves one */
+	assert_ok(db_get_int(f->t.st->db, &pid, err, "SELECT pid FROM jobs WHERE state = 'running'", ""));
+	if (pid)
+		kill((pid_t)pid, SIGKILL);
 	test_state_close(&f->t);
 	free(f);
 	return 0;
@@ -197,6 +202,7 @@ static void assert_error(struct fixture *f, int64_t id, enum err_code code, cons
 static void test_runs(void **data)
 {
 	struct fixture *f = *data;
+	setenv("TEST_BELL_ONLY", "1", 1);
 	int64_t before = enqueue(f, "echo", NULL);
 	assert_false(worker_alive(f->t.st));
 	start_worker(f);
@@ -215,6 +221,7 @@ static void test_runs(void **data)
 static void test_places_and_order(void **data)
 {
 	struct fixture *f = *data;
+	setenv("TEST_BELL_ONLY", "1", 1);
 	int64_t n = 0;
 	start_worker(f);
 	int64_t a1 = enqueue(f, "until", "a"), a2 = enqueue(f, "until", "a"), b1 = enqueue(f, "until", "b"),
@@ -241,13 +248,12 @@ static void test_places_and_order(void **data)
 static void test_child_killed(void **data)
 {
 	struct fixture *f = *data;
+	setenv("TEST_BELL_ONLY", "1", 1);
 	start_worker(f);
 	int64_t id = enqueue(f, "until", NULL);
 	wait_stage(f, id, "until");
-	int64_t before = clock_mono_ms();
 	kill(pid_of(f, id), SIGKILL);
 	test_wait_job(f->t.st, "attempt = 2 AND state = 'running'");
-	assert_in_range(clock_mono_ms() - before, 0, 1500); /* at once, not by the slow timer */
 	test_wait_job(f->t.st, "EXISTS (SELECT 1 FROM job_events e WHERE e.type = 'progress' AND e.id > 5)");
 	release(f);
 	wait_state(f, id, "done");
@@ -258,6 +264,7 @@ static void test_child_killed(void **data)
 static void test_attempts_used_up(void **data)
 {
 	struct fixture *f = *data;
+	setenv("TEST_BELL_ONLY", "1", 1);
 	start_worker(f);
 	int64_t id = enqueue(f, "until", NULL);
 	for (int i = 1; i <= 3; i++) {
@@ -277,6 +284,7 @@ static void test_attempts_used_up(void **data)
 static void test_worker_killed(void **data)
 {
 	struct fixture *f = *data;
+	setenv("TEST_BELL_ONLY", "1", 1);
 	start_worker(f);
 	int64_t id = enqueue(f, "until", "s");
 	wait_stage(f, id, "until");
@@ -286,11 +294,9 @@ static void test_worker_killed(void **data)
 	start_worker(f);
 	wait_state(f, next, "queued");
 	assert_int_equal(pid_of(f, id), pid);
-	int64_t before = clock_mono_ms();
 	release(f);
 	wait_state(f, id, "done");
 	wait_stage(f, next, "until");
-	assert_in_range(clock_mono_ms() - before, 0, 1500);
 	/* and an adopted one that is killed is tried again, and can be cancelled */
 	pid = pid_of(f, next);
 	stop_worker(f, SIGTERM);
@@ -305,6 +311,7 @@ static void test_worker_killed(void **data)
 static void test_cancel_deaf(void **data)
 {
 	struct fixture *f = *data;
+	setenv("TEST_BELL_ONLY", "1", 1);
 	start_worker(f);
 	int64_t id = enqueue(f, "deaf", NULL);
 	wait_stage(f, id, "deaf");
@@ -330,6 +337,7 @@ static void test_timeout_deaf(void **data)
 static void test_cancel_over_restart(void **data)
 {
 	struct fixture *f = *data;
+	setenv("TEST_BELL_ONLY", "1", 1);
 	start_worker(f);
 	int64_t id = enqueue(f, "deaf", NULL);
 	wait_stage(f, id, "deaf");
@@ -343,6 +351,7 @@ static void test_cancel_over_restart(void **data)
 static void test_terminal(void **data)
 {
 	struct fixture *f = *data;
+	setenv("TEST_BELL_ONLY", "1", 1);
 	start_worker(f);
 	pid_t terminal = start((const char *const[]){proc_self(), "job", "run", "until", NULL});
 	test_wait_job(f->t.st, "id = 1");
@@ -361,6 +370,7 @@ static void test_terminal(void **data)
 static void test_terminal_waits(void **data)
 {
 	struct fixture *f = *data;
+	setenv("TEST_BELL_ONLY", "1", 1);
 	start_worker(f);
 	int64_t first = enqueue(f, "until", "demo");
 	wait_stage(f, first, "until");
@@ -387,6 +397,7 @@ static void test_cannot_begin(void **data)
 static void test_tasks(void **data)
 {
 	struct fixture *f = *data;
+	setenv("TEST_BELL_ONLY", "1", 1);
 	setenv("TEST_TASKS", "1", 1);
 	start_worker(f);
 	test_wait_job(f->t.st, "owner = 'timer' AND state = 'done'");
@@ -411,6 +422,8 @@ static int other(int argc, char **argv)
 	}
 	test_state_connect(&t);
 	worker_grace_ms = GRACE_MS;
+	if (getenv("TEST_BELL_ONLY"))
+		worker_slow_ms = 3600000;
 	log_open("test", LOG_DEBUG);
 	if (argc == 2) {
 		rc = worker_main(t.st, kinds, getenv("TEST_TASKS") ? tasks : NULL, &err);
