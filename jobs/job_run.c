@@ -311,8 +311,8 @@ int job_settle(struct state *st, const struct job_kind *const *kinds, bool undo,
 {
 	cleanup_free char *list = NULL;
 	if (db_get_text(st->db, &list, err,
-	                "SELECT group_concat(id) FROM jobs WHERE state = 'running' OR (state = 'queued' AND "
-	                "not_before = ?)",
+	                "SELECT group_concat(id) FROM (SELECT id FROM jobs WHERE state = 'running'"
+	                " UNION ALL SELECT id FROM jobs WHERE state = 'queued' AND not_before = ?)",
 	                "i", JOB_FOREGROUND))
 		return -1;
 	int settled = 0;
