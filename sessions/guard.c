@@ -18,17 +18,32 @@ static off_t byte_of(const char *name)
 	return (off_t)(h >> 2);
 }
 
-int guard_take(struct state *st, const char *name, int *guard, struct err *err)
+static int open_byte(struct state *st, const char *name, struct flock *lock, struct err *err)
 {
 	cleanup_free char *path = state_path(st, "sessions.lock");
-	cleanup_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	*lock = (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte_of(name), .l_len = 1};
+	return fd < 0 ? err_sys(err, errno, "open %s", path) : fd;
+}
+
+int guard_take(struct state *st, const char *name, int *guard, struct err *err)
+{
+	struct flock lock;
+	cleanup_close int fd = open_byte(st, name, &lock, err);
 	if (fd < 0)
-		return err_sys(err, errno, "open %s", path);
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte_of(name), .l_len = 1};
+		return -1;
 	if (fcntl(fd, F_OFD_SETLK, &lock))
-		return errno == EAGAIN || errno == EACCES ? 1 : err_sys(err, errno, "lock %s", path);
+		return errno == EAGAIN || errno == EACCES ? 1 : err_sys(err, errno, "lock session %s", name);
 	*guard = TAKE_FD(fd);
 	return 0;
+}
+
+bool guard_busy(struct state *st, const char *name)
+{
+	struct flock lock;
+	struct err ignored = {0};
+	cleanup_close int fd = open_byte(st, name, &lock, &ignored);
+	return fd >= 0 && fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 static int wait_for(struct job *job, struct bell *bell, const char *name, int64_t timeout_ms, int *guard,

@@ -11,6 +11,9 @@
 /** Take the guard of ${name} without waiting. Returns 0 and ${*guard}, 1 when another operation has it, or -1. */
 int guard_take(struct state *st, const char *name, int *guard, struct err *err);
 
+/** Whether an operation on ${name} goes on now. Takes nothing, so it disturbs nobody. */
+bool guard_busy(struct state *st, const char *name);
+
 /** Wait for it, at most ${timeout_ms}: ERR_BUSY when it is over, ERR_CANCELLED, ERR_TIMEOUT as the job says. */
 int guard_wait(struct job *job, const char *name, int64_t timeout_ms, int *guard, struct err *err);
 

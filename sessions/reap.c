@@ -67,12 +67,13 @@ static int look_expired(struct state *st, struct session_row *row, int64_t now, 
 	return 0;
 }
 
-/* In a state that only lasts while a job works on it, and no job does. */
-static int look_abandoned(struct state *st, const struct session_row *row, int64_t self, int64_t now,
-                          struct findings *f, struct err *err)
+/* In a state that only lasts while an operation holds the guard, and none does: it was killed. Its job may be run again
+ * later; that finds what we left, which is nothing, and begins anew. */
+static int look_abandoned(struct state *st, const struct session_row *row, int64_t now, struct findings *f,
+                          struct err *err)
 {
 	int64_t next;
-	if (row->job != self && operation_job_open(st, row->job))
+	if (guard_busy(st, row->name))
 		return 0;
 	if (receipt_next_try(st, row->uuid, &next, err))
 		return -1;
@@ -81,7 +82,7 @@ static int look_abandoned(struct state *st, const struct session_row *row, int64
 	return 0;
 }
 
-static int look_alive(struct state *st, struct session_row *row, int64_t self, int64_t now, bool expired,
+static int look_alive(struct state *st, struct session_row *row, int64_t now, bool expired,
                       struct findings *f, struct err *err)
 {
 	const struct engine *engine = engine_by_name(row->engine, err);
@@ -89,7 +90,7 @@ static int look_alive(struct state *st, struct session_row *row, int64_t self, i
 		return -1;
 	if (row->state == SESSION_CREATING || row->state == SESSION_STARTING ||
 	    row->state == SESSION_STOPPING)
-		return look_abandoned(st, row, self, now, f, err);
+		return look_abandoned(st, row, now, f, err);
 	if (row->state == SESSION_RUNNING && !engine->alive(st, row)) {
 		add(f, REAP_SESSION, row->name, row->uuid, REASON_CRASHED);
 		return 0;
@@ -97,7 +98,7 @@ static int look_alive(struct state *st, struct session_row *row, int64_t self, i
 	return expired && row->expires_at <= now ? look_expired(st, row, now, f, err) : 0;
 }
 
-static int look_rows(struct state *st, int64_t self, bool expired, struct findings *f, struct err *err)
+static int look_rows(struct state *st, bool expired, struct findings *f, struct err *err)
 {
 	struct session_row *rows = NULL;
 	size_t n = 0;
@@ -106,7 +107,7 @@ static int look_rows(struct state *st, int64_t self, bool expired, struct findin
 		return -1;
 	int rc = 0;
 	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = look_alive(st, &rows[i], self, now, expired, f, err);
+		rc = look_alive(st, &rows[i], now, expired, f, err);
 	store_rows_free(rows, n);
 	if (rc || store_rows(st, STORE_OLD_FAILED, now - keep, &rows, &n, err))
 		return -1;
@@ -165,13 +166,12 @@ static int look_leases(struct state *st, struct findings *f, struct err *err)
 	return rc;
 }
 
-int reap_look(struct state *st, int64_t self, bool expired, struct reap_finding **list, size_t *n,
-              struct err *err)
+int reap_look(struct state *st, bool expired, struct reap_finding **list, size_t *n, struct err *err)
 {
 	struct findings f = {0};
 	/* processes first: a directory or lease of theirs must outlive them */
-	if (look_processes(st, &f, err) || look_rows(st, self, expired, &f, err) ||
-	    look_directories(st, &f, err) || look_leases(st, &f, err)) {
+	if (look_processes(st, &f, err) || look_rows(st, expired, &f, err) || look_directories(st, &f, err) ||
+	    look_leases(st, &f, err)) {
 		reap_free(f.list, f.n);
 		return -1;
 	}

@@ -21,10 +21,10 @@ struct reap_finding {
 };
 
 /**
- * Look. ${self} is the job that asks (0: none), whose own work counts as interrupted. Transfers ${*list} (reap_free) and
+ * Look. Transfers ${*list} (reap_free) and
  * ${*n}. ${expired} false: sessions past their time are left alone.
  */
-int reap_look(struct state *st, int64_t self, bool expired, struct reap_finding **list, size_t *n,
+int reap_look(struct state *st, bool expired, struct reap_finding **list, size_t *n,
               struct err *err);
 void reap_free(struct reap_finding *list, size_t n);
 

@@ -49,6 +49,8 @@ static int reap_session(struct job *job, const struct reap_finding *f, struct ta
 		               : 0;
 	cJSON *receipt = NULL;
 	int rc = take_down(job, f, &row, &receipt, err);
+	if (row.state == SESSION_STOPPED) /* the start that was cut off had resumed it */
+		return rc;
 	cJSON *one = json_object();
 	json_add_text(one, "name", f->what);
 	json_add_text(one, "reason", row.reason ? row.reason : f->reason);
@@ -167,7 +169,7 @@ static int reap_run(struct job *job, struct err *err)
 	struct reap_finding *list = NULL;
 	size_t n = 0;
 	int orphans = 0;
-	if (reap_look(job_state(job), job_id(job), json_bool(job_args(job), "expired", true), &list, &n, err))
+	if (reap_look(job_state(job), json_bool(job_args(job), "expired", true), &list, &n, err))
 		return -1;
 	int rc;
 	if (json_bool(job_args(job), "dry_run", false)) {
@@ -200,7 +202,7 @@ static int reap_task_look(struct state *st, struct err *err)
 	size_t n = 0;
 	if (reap_open(st))
 		return 0;
-	if (reap_look(st, 0, expired, &list, &n, err))
+	if (reap_look(st, expired, &list, &n, err))
 		return -1;
 	reap_free(list, n);
 	if (!n)

@@ -745,7 +745,7 @@ static void killed_resume_keeps_the_session(void **data)
 		int64_t id = enqueue(t, "session.start", "{\"name\":\"demo\"}");
 		int status = wait_for(spawn_job(id, points[i]));
 		assert_true(WIFSIGNALED(status));
-		/* the reaper leaves it to its job, which is run again */
+		/* the reaper stops it, but does not remove it; its job, run again, resumes it */
 		cleanup_json cJSON *reaped = run(t, "session.reap", "{}");
 		assert_int_equal(cJSON_GetArraySize(json_at(reaped, "removed")), 0);
 		assert_ok(jobs_recover(t->st, kinds, err) < 0);
@@ -842,15 +842,41 @@ static void reap_orphans(void **data)
 	assert_int_equal(count(t, "SELECT count(*) FROM jobs WHERE state = 'queued'"), 0);
 }
 
-/* A start whose job is over and was never settled: nobody comes back for it but the reaper. */
+/* No worker runs that would settle the job of a start that was killed: the reaper need not wait for one. */
 static void reap_abandoned(void **data)
 {
 	struct test_state *t = *data;
 	int64_t id = enqueue(t, "session.start", "{\"name\":\"demo\"}");
 	wait_for(spawn_job(id, "healthy"));
-	assert_ok(db_run(t->st->db, err, "DELETE FROM jobs", ""));
 	cleanup_json cJSON *r = run(t, "session.reap", "{}");
 	assert_string_equal(json_text(only_removed(r), "reason"), "interrupted");
+	assert_nothing_left(t);
+	/* the job is run again all the same, and finds a clean table */
+	assert_ok(jobs_recover(t->st, kinds, err) < 0);
+	assert_int_equal(wait_for(spawn_job(id, NULL)), 0);
+	job_ended(t, id, JOB_DONE);
+	stop_clean(t, "demo");
+	assert_nothing_left(t);
+}
+
+/* A start that goes on is nobody's to remove. */
+static void reap_leaves_a_start_alone(void **data)
+{
+	struct test_state *t = *data;
+	fault(t, "bot", "hang");
+	int64_t id = enqueue(t, "session.start", "{\"name\":\"slow\"}");
+	pid_t pid = spawn_job(id, NULL);
+	struct bell *bell = NULL;
+	assert_ok(bell_open(&bell, t->dir, err));
+	while (!count(t, "SELECT count(*) FROM session_steps WHERE step = 'healthy'"))
+		bell_wait(bell, 100);
+	bell_close(bell);
+	cleanup_json cJSON *r = run(t, "session.reap", "{}");
+	assert_int_equal(cJSON_GetArraySize(json_at(r, "removed")), 0);
+	assert_int_equal(json_int(r, "orphans", -1), 0);
+	assert_int_equal(count(t, "SELECT count(*) FROM sessions WHERE state = 'starting'"), 1);
+	assert_ok(jobs_cancel(t->st, id, "cli:test", err));
+	wait_for(pid);
 	assert_nothing_left(t);
 }
 
@@ -915,6 +941,7 @@ int main(int argc, char **argv)
 	        T(reap_crashed),
 	        T(reap_orphans),
 	        T(reap_abandoned),
+	        T(reap_leaves_a_start_alone),
 	        T(another_holds_the_port),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
