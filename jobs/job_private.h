@@ -7,6 +7,9 @@
 
 /* not_before of a job that a terminal runs itself: no worker ever takes it. */
 #define JOB_FOREGROUND INT64_MAX
+/* Literally the WHERE of the index of open jobs: SQLite uses it only when it stands in the query as it is, and what runs at
+ * every ring must not walk the finished ones. */
+#define JOB_OPEN "state IN ('queued','running')"
 /* Undoing may be interrupted too: after so many more attempts the job is given up. */
 #define JOB_UNDO_ATTEMPTS 3
 #define JOB_EVENTS_MAX 20000

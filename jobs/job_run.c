@@ -106,14 +106,14 @@ int job_blocked(struct job *job, bool undo, int64_t *others, struct err *err)
 	struct proc_id self = {.pid = getpid()};
 	proc_identify(self.pid, &self);
 	/* within a job of the same session in this process, the turn is ours already */
-	return db_get_int(
-	        job->st->db, others, err,
-	        "SELECT count(*) FROM jobs WHERE session = ? AND id <> ? AND state IN ('queued','running')"
-	        " AND (state = 'running' OR (id < ?2 AND (?3 = 1 OR (?3 = 2 AND not_before = ?4))))"
-	        " AND NOT EXISTS (SELECT 1 FROM jobs WHERE session = ?1 AND id <> ?2 AND state = 'running'"
-	        "  AND pid = ?5 AND pid_start = ?6)",
-	        "tiiiii", job->row.session, job->row.id, queue, JOB_FOREGROUND, (int64_t)self.pid,
-	        self.start);
+	return db_get_int(job->st->db, others, err,
+	                  "SELECT count(*) FROM jobs WHERE session = ? AND id <> ? AND " JOB_OPEN
+	                  " AND (state = 'running' OR (id < ?2 AND (?3 = 1 OR (?3 = 2 AND not_before = ?4))))"
+	                  " AND NOT EXISTS (SELECT 1 FROM jobs WHERE session = ?1 AND id <> ?2 AND " JOB_OPEN
+	                  " AND state = 'running'"
+	                  "  AND pid = ?5 AND pid_start = ?6)",
+	                  "tiiiii", job->row.session, job->row.id, queue, JOB_FOREGROUND, (int64_t)self.pid,
+	                  self.start);
 }
 
 static int claim_row(struct job *job, bool undo, struct err *err)
@@ -311,8 +311,8 @@ int job_settle(struct state *st, const struct job_kind *const *kinds, bool undo,
 {
 	cleanup_free char *list = NULL;
 	if (db_get_text(st->db, &list, err,
-	                "SELECT group_concat(id) FROM (SELECT id FROM jobs WHERE state = 'running'"
-	                " UNION ALL SELECT id FROM jobs WHERE state = 'queued' AND not_before = ?)",
+	                "SELECT group_concat(id) FROM jobs WHERE " JOB_OPEN
+	                " AND (state = 'running' OR not_before = ?)",
 	                "i", JOB_FOREGROUND))
 		return -1;
 	int settled = 0;

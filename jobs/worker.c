@@ -45,7 +45,8 @@ static int look_at_running(struct worker *w, struct err *err)
 	/* started after it was cancelled: that attempt undoes, and is left alone */
 	if (db_query(w->st->db, &q, err,
 	             "SELECT id, pid, pid_start, not_before = ?, timeout_ms,"
-	             " cancel_at IS NOT NULL AND started_at <= cancel_at FROM jobs WHERE state = 'running'",
+	             " cancel_at IS NOT NULL AND started_at <= cancel_at FROM jobs WHERE " JOB_OPEN
+	             " AND state = 'running'",
 	             "i", JOB_FOREGROUND))
 		return -1;
 	while ((rc = query_next(&q, err)) == 1) {
@@ -81,13 +82,14 @@ static int end_due(struct worker *w, struct err *err)
 	return 0;
 }
 
-/* The next queued job that may start: of one session one at a time, lower ids first. The + keeps SQLite on the index of
- * open jobs: this runs at every ring, and finished jobs are many. */
+/* The next queued job that may start: of one session one at a time, lower ids first. The + keeps SQLite on the index
+ * of open jobs. */
 static int next_job(struct worker *w, int64_t after, int64_t *id, int *attempt, struct err *err)
 {
 	cleanup_query struct query q = QUERY_INIT;
 	if (db_query(w->st->db, &q, err,
-	             "SELECT id, attempt FROM jobs j WHERE state = 'queued' AND not_before <= ? AND +id > ?"
+	             "SELECT id, attempt FROM jobs j WHERE " JOB_OPEN
+	             " AND state = 'queued' AND not_before <= ? AND id > ?"
 	             " AND (session IS NULL OR NOT EXISTS (SELECT 1 FROM jobs o WHERE o.state IN "
 	             "('queued','running')"
 	             "  AND o.session = j.session AND o.id <> j.id AND (o.state = 'running' OR o.id < j.id)))"
