@@ -329,6 +329,12 @@ static void gets_one_value(void **state)
 	struct db *other = opened(migrations);
 	assert_int_equal(number(other, "SELECT count(*) FROM notes WHERE kind = 'seen'"), 3);
 	db_close(other);
+	/* what fails only as it commits has failed */
+	run(db,
+	    "CREATE TABLE late (note INTEGER REFERENCES notes (id) DEFERRABLE INITIALLY DEFERRED) STRICT");
+	assert_int_equal(db_get_int(db, &n, &err, "INSERT INTO late VALUES (999) RETURNING note", ""), -1);
+	assert_says(ERR_DB, "FOREIGN KEY");
+	assert_int_equal(number(db, "SELECT count(*) FROM late"), 0);
 	db_close(db);
 }
 

@@ -189,7 +189,7 @@ static void killed_while_writing_leaves_no_half_file(void **state)
 		close(p[0]);
 		close(p[1]);
 		for (int64_t start = clock_mono_ms(); clock_mono_ms() < start + round % 5;)
-			;
+			assert_true(path_exists(in_dir("f"))); /* at every moment */
 		kill(pid, SIGKILL);
 		assert_int_equal(finished(pid), 128 + SIGKILL);
 		cleanup_free char *text = NULL;

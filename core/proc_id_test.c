@@ -33,10 +33,11 @@ static void child_wait(char **argv)
 		wait_forever();
 }
 
-/* As a program that was rebuilt while it runs. */
+/* With an argument: as a program that was rebuilt while it runs. */
 static void child_self(char **argv)
 {
-	unlink(argv[-2]);
+	if (argv[0])
+		unlink(argv[-2]);
 	printf("%s", proc_self());
 }
 
@@ -184,12 +185,14 @@ static void self_is_a_file(void **state)
 	assert_int_equal(file_read(proc_self(), 200u << 20, &bytes, &len, &err), 0);
 	assert_int_equal(file_write(prog, bytes, len, 0755, &err), 0);
 	struct proc_spec spec = PROC_SPEC_INIT;
-	spec.argv = (const char *const[]){prog, "self", NULL};
-	struct proc_result r;
-	assert_int_equal(proc_run(&spec, NULL, RUN_MS, 4096, &r, &err), 0);
-	assert_string_equal(r.out, prog);
-	assert_false(path_exists(prog));
-	proc_result_free(&r);
+	for (int rebuilt = 0; rebuilt < 2; rebuilt++) {
+		spec.argv = (const char *const[]){prog, "self", rebuilt ? "unlink" : NULL, NULL};
+		struct proc_result r;
+		assert_int_equal(proc_run(&spec, NULL, RUN_MS, 4096, &r, &err), 0);
+		assert_string_equal(r.out, prog);
+		assert_int_equal(path_exists(prog), !rebuilt);
+		proc_result_free(&r);
+	}
 }
 
 static int as_child(int argc, char **argv)

@@ -417,7 +417,11 @@ static void path_is_the_childs_and_absolute(void **state)
 	spec.env = (const char *const[]){"PATH=bin:.:",
 	                                 NULL}; /* whoever writes the directory would choose the program */
 	spec.cwd = dir;
+	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(chdir(dir), 0);
 	assert_int_equal(proc_spawn(&spec, &pid, &err), -1);
+	assert_int_equal(fchdir(here), 0);
+	close(here);
 	spec.argv = (const char *const[]){"bin/cf-only-here", "args", "ok", NULL};
 	free(output(&spec, "2:ok,"));
 }

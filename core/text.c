@@ -165,7 +165,7 @@ const char *text_nearest(const char *word, const char *const *words)
 	unsigned len = (unsigned)strlen(word), nearer_than = len / 3 + 2;
 	for (; *words; words++) {
 		unsigned d = text_distance(word, *words);
-		if (d < nearer_than && (d < len || !d) && d < strlen(*words)) {
+		if (d < nearer_than && (d < len || !d)) {
 			nearer_than = d;
 			best = *words;
 		}
