@@ -451,7 +451,7 @@ static void a_killed_sender_repeats_one_message(void **state)
 	int status;
 	bench_open(&b, false);
 	for (int i = 0; i < 3; i++) { /* written, but not sent by us */
-		char key[8], text[8];
+		char key[24], text[24];
 		snprintf(key, sizeof(key), "u%d", i);
 		snprintf(text, sizeof(text), "%d", i);
 		struct outbox_message m = {.kind = OUTBOX_SEND, .key = key, .chat = 1, .html = text};
