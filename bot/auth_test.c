@@ -3,12 +3,11 @@
 #include "bot/callbacks.h"
 #include "bot/settings.h"
 #include "bot/test_db.h"
-#include "testsuite/telegram/server.h"
 #include <string.h>
 
 static struct config *config_with(const char *users, const char *admins, const char *viewers)
 {
-	static const struct setting *const tables[] = {bot_settings, telegram_settings, NULL};
+	static const struct setting *const tables[] = {bot_settings, NULL};
 	struct config *cfg = NULL;
 	unsetenv("AUTHORIZED_USER_IDS");
 	assert_ok(config_load(&cfg, tables, NULL, false, err));
