@@ -263,6 +263,10 @@ static void fault_after_effect_has_the_effect(void **state)
 	struct err err;
 
 	(void)state;
+	order("{\"method\":\"getUpdates\",\"error_code\":502,\"after_effect\":true}");
+	int64_t before = clock_mono_ms();
+	expect("getUpdates", "{\"timeout\":9}", 502, "Bad Gateway"); /* and nothing goes on waiting */
+	assert_in_range(clock_mono_ms() - before, 0, 5000);
 	said("hi");
 	order("{\"method\":\"sendMessage\",\"drop\":true,\"after_effect\":true}");
 	assert_int_equal(call("sendMessage", "{\"chat_id\":1001,\"text\":\"arrived\"}", NULL), 0);
