@@ -293,6 +293,7 @@ static void failures_give_one_close_each(void **state)
 	                           "ws://[::1/",
 	                           "nonsense",
 	                           "",
+	                           "ws://255.255.255.255:9/", /* refused by our own kernel, at once */
 	                           "ws://no-such-name.invalid/"};
 
 	for (int i = 0; i < (int)ARRAY_LEN(bad); i++) {
