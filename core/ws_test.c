@@ -331,11 +331,12 @@ static void second_address_is_tried(void **state)
 /* A server that takes the connection and then answers nonsense, nothing, or hangs up. */
 static void servers_that_are_none(void **state)
 {
-	static const char *const answers[] = {
-	        "", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "garbage\r\n\r\n",
-	        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-	        "Connection: Upgrade\r\nSec-WebSocket-Accept: wrong\r\n\r\n",
-	        "HTTP/1.1 301 Moved\r\nLocation: ws://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"};
+	static const char bad_accept[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+	                                 "Connection: Upgrade\r\nSec-WebSocket-Accept: wrong\r\n\r\n";
+	static const char moved[] =
+	        "HTTP/1.1 301 Moved\r\nLocation: ws://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n";
+	static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+	static const char *const answers[] = {"", ok, "garbage\r\n\r\n", bad_accept, moved};
 	struct err err;
 	char at[64], buf[2048];
 	int port, listener = net_listen("127.0.0.1", 0, &port, &err);
