@@ -10,8 +10,6 @@
 /* One refusal of the token may be a stumble of the server; two in a row are the answer. */
 #define REFUSALS 2
 #define BUSY_MS 5
-/* A wrong token is refused at once; a first poll that is held longer than this has been accepted. */
-#define HELD_MS 100
 
 struct poller {
 	struct loop *loop;
@@ -19,10 +17,11 @@ struct poller {
 	struct poller_options opt;
 	struct poller_events ev;
 	void *arg;
-	struct loop_timer *timer, *held;
+	struct loop_timer *timer;
 	enum poller_state state;
 	char reason[sizeof(((struct err *)0)->msg)];
 	int64_t started_at, asked_at, last_at, retry_ms;
+	int64_t hold_s; /* of the poll under way */
 	int conflicts, refusals;
 };
 
@@ -82,7 +81,7 @@ static void took(struct poller *p, const cJSON *updates)
 	p->conflicts = p->refusals = 0;
 	become(p, POLLER_RUNNING, "");
 	int64_t early = p->opt.idle_floor_ms - (p->last_at - p->asked_at);
-	loop_timer_set(p->timer, fresh || early < 0 ? 0 : early, 0);
+	loop_timer_set(p->timer, fresh || early < 0 || p->hold_s < p->opt.hold_s ? 0 : early, 0);
 }
 
 static void webhook_removed(void *arg, const struct api_result *res)
@@ -133,19 +132,9 @@ static void trouble(struct poller *p, const struct api_result *res)
 	retry_later(p);
 }
 
-static void held(void *arg)
-{
-	struct poller *p = arg;
-	if (p->state != POLLER_STARTING)
-		return;
-	p->last_at = clock_mono_ms();
-	become(p, POLLER_RUNNING, "");
-}
-
 static void polled(void *arg, const struct api_result *res)
 {
 	struct poller *p = arg;
-	loop_timer_clear(p->held);
 	switch (res->status) {
 	case API_OK:
 		took(p, res->result);
@@ -189,17 +178,17 @@ static void poll_now(void *arg)
 		retry_later(p);
 		return;
 	}
+	/* the answer tells that polling works, so it must not wait for somebody to write */
+	p->hold_s = p->state == POLLER_RUNNING ? p->opt.hold_s : 0;
 	if (offset)
 		snprintf(from, sizeof(from), "\"offset\":%" PRId64 ",", offset);
 	int n = snprintf(body, sizeof(body),
 	                 "{%s\"timeout\":%" PRId64
 	                 ",\"limit\":100,\"allowed_updates\":[\"message\",\"edited_message\","
 	                 "\"callback_query\"]}",
-	                 from, p->opt.hold_s);
+	                 from, p->hold_s);
 	p->asked_at = clock_mono_ms();
-	if (p->state == POLLER_STARTING)
-		loop_timer_set(p->held, HELD_MS, 0);
-	api_call(p->api, "getUpdates", body, (size_t)n, p->opt.hold_s * 1000, polled, p);
+	api_call(p->api, "getUpdates", body, (size_t)n, p->hold_s * 1000, polled, p);
 }
 
 struct poller *poller_start(struct loop *loop, struct api *api, const struct poller_options *options,
@@ -221,7 +210,6 @@ struct poller *poller_start(struct loop *loop, struct api *api, const struct pol
 	p->retry_ms = p->opt.first_retry_ms;
 	p->started_at = clock_mono_ms();
 	p->timer = loop_timer_new(loop, poll_now, p);
-	p->held = loop_timer_new(loop, held, p);
 	loop_timer_set(p->timer, 0, 0);
 	return p;
 }
@@ -232,7 +220,6 @@ void poller_stop(struct poller *p)
 		return;
 	api_cancel(p->api, p);
 	loop_timer_free(p->timer);
-	loop_timer_free(p->held);
 	free(p);
 }
 
