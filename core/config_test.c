@@ -88,100 +88,103 @@ static void assert_says(const char *part)
 		fail_msg("\"%s\" does not say \"%s\"", err.msg, part);
 }
 
+#define MUST_NUMBER "a whole number from 1 to 65535"
+#define MUST_RANGE "LOW-HIGH, both from 10 to 99"
+#define MUST_IDS "comma-separated Telegram user ids"
+#define MUST_URL "a URL such as http://127.0.0.1:8081"
+#define MUST_LEVEL "error, warn, info"
+#define MUST_YES "true or false"
+
+static const struct {
+	const char *key, *value, *must_be; /* NULL: it is good */
+} values[] = {
+        {"T_TEXT", "x", NULL},
+        {"T_TEXT", "  spaces kept  ", NULL},
+        {"T_PORT", "1", NULL},
+        {"T_PORT", "65535", NULL},
+        {"T_PORT", "0", MUST_NUMBER},
+        {"T_PORT", "65536", MUST_NUMBER},
+        {"T_PORT", "-1", MUST_NUMBER},
+        {"T_PORT", "80x", MUST_NUMBER},
+        {"T_PORT", "0x50", MUST_NUMBER},
+        {"T_PORT", "8.0", MUST_NUMBER},
+        {"T_PORT", "eighty", MUST_NUMBER},
+        {"T_PORT", "99999999999999999999", MUST_NUMBER},
+        {"T_SIGNED", "-9223372036854775808", NULL},
+        {"T_SIGNED", "9223372036854775807", NULL},
+        {"T_SIGNED", "9223372036854775808", "a whole number"},
+        {"T_BOOL", "true", NULL},
+        {"T_BOOL", "NO", NULL},
+        {"T_BOOL", "2", MUST_YES},
+        {"T_BOOL", "yes please", MUST_YES},
+        {"T_LEVEL", "warn", NULL},
+        {"T_LEVEL", "debug", MUST_LEVEL},
+        {"T_LEVEL", "war", MUST_LEVEL},
+        {"T_LEVEL", "error|warn", MUST_LEVEL},
+        {"T_LEVEL", "warn ", MUST_LEVEL},
+        {"T_IDS", "*", NULL},
+        {"T_IDS", "1", NULL},
+        {"T_IDS", "12345,67890", NULL},
+        {"T_IDS", " 1 , 2 ", NULL},
+        {"T_IDS", "9223372036854775807", NULL},
+        {"T_IDS", "12,,3", MUST_IDS},
+        {"T_IDS", "abc", MUST_IDS},
+        {"T_IDS", "-5", MUST_IDS},
+        {"T_IDS", "+5", MUST_IDS},
+        {"T_IDS", "0", MUST_IDS},
+        {"T_IDS", "1;2", MUST_IDS},
+        {"T_IDS", "1 2", MUST_IDS},
+        {"T_IDS", "1,2,", MUST_IDS},
+        {"T_IDS", "1,2, ", MUST_IDS},
+        {"T_IDS", ",1", MUST_IDS},
+        {"T_IDS", ",", MUST_IDS},
+        {"T_IDS", "1,*", MUST_IDS},
+        {"T_IDS", "@name", MUST_IDS},
+        {"T_IDS", "1.5", MUST_IDS},
+        {"T_IDS", "9223372036854775808", MUST_IDS},
+        {"T_IDS", "1,99999999999999999999999", MUST_IDS},
+        {"T_URL", "http://localhost", NULL},
+        {"T_URL", "https://h:1/p?q#f", NULL},
+        {"T_URL", "ftp://h", MUST_URL},
+        {"T_URL", "http:/h", MUST_URL},
+        {"T_URL", "http://", MUST_URL},
+        {"T_URL", "http:///p", MUST_URL},
+        {"T_URL", "http://:80", MUST_URL},
+        {"T_URL", "://h", MUST_URL},
+        {"T_URL", "h:80", MUST_URL},
+        {"T_URL", "http://h /", MUST_URL},
+        {"T_URL", "http://h\n", MUST_URL},
+        {"T_URL", "httphttp://h", MUST_URL},
+        {"T_RANGE", "10-99", NULL},
+        {"T_RANGE", "50-50", NULL},
+        {"T_RANGE", "9-50", MUST_RANGE},
+        {"T_RANGE", "50-100", MUST_RANGE},
+        {"T_RANGE", "60-50", MUST_RANGE},
+        {"T_RANGE", "50", MUST_RANGE},
+        {"T_RANGE", "50-", MUST_RANGE},
+        {"T_RANGE", "-50", MUST_RANGE},
+        {"T_RANGE", "20-30-40", MUST_RANGE},
+        {"T_RANGE", "20-99999999999999999999", MUST_RANGE},
+        {"T_RANGE", "99999999999999999999-99", MUST_RANGE},
+        {"T_RANGE", "a-b", MUST_RANGE},
+};
+
 static void every_type_good_and_bad(void **state)
 {
 	(void)state;
-	static const char number[] = "a whole number from 1 to 65535",
-	                  range[] = "LOW-HIGH, both from 10 to 99",
-	                  ids[] = "comma-separated Telegram user ids",
-	                  url[] = "a URL such as http://127.0.0.1:8081", level[] = "error, warn, info",
-	                  yes[] = "true or false";
-	static const struct {
-		const char *key, *value, *must_be; /* NULL: it is good */
-	} cases[] = {
-	        {"T_TEXT", "x", NULL},
-	        {"T_TEXT", "  spaces kept  ", NULL},
-	        {"T_PORT", "1", NULL},
-	        {"T_PORT", "65535", NULL},
-	        {"T_PORT", "0", number},
-	        {"T_PORT", "65536", number},
-	        {"T_PORT", "-1", number},
-	        {"T_PORT", "80x", number},
-	        {"T_PORT", "0x50", number},
-	        {"T_PORT", "8.0", number},
-	        {"T_PORT", "eighty", number},
-	        {"T_PORT", "99999999999999999999", number},
-	        {"T_SIGNED", "-9223372036854775808", NULL},
-	        {"T_SIGNED", "9223372036854775807", NULL},
-	        {"T_SIGNED", "9223372036854775808", "a whole number"},
-	        {"T_BOOL", "true", NULL},
-	        {"T_BOOL", "NO", NULL},
-	        {"T_BOOL", "2", yes},
-	        {"T_BOOL", "yes please", yes},
-	        {"T_LEVEL", "warn", NULL},
-	        {"T_LEVEL", "debug", level},
-	        {"T_LEVEL", "war", level},
-	        {"T_LEVEL", "error|warn", level},
-	        {"T_LEVEL", "warn ", level},
-	        {"T_IDS", "*", NULL},
-	        {"T_IDS", "1", NULL},
-	        {"T_IDS", "12345,67890", NULL},
-	        {"T_IDS", " 1 , 2 ", NULL},
-	        {"T_IDS", "9223372036854775807", NULL},
-	        {"T_IDS", "12,,3", ids},
-	        {"T_IDS", "abc", ids},
-	        {"T_IDS", "-5", ids},
-	        {"T_IDS", "+5", ids},
-	        {"T_IDS", "0", ids},
-	        {"T_IDS", "1;2", ids},
-	        {"T_IDS", "1 2", ids},
-	        {"T_IDS", "1,2,", ids},
-	        {"T_IDS", "1,2, ", ids},
-	        {"T_IDS", ",1", ids},
-	        {"T_IDS", ",", ids},
-	        {"T_IDS", "1,*", ids},
-	        {"T_IDS", "@name", ids},
-	        {"T_IDS", "1.5", ids},
-	        {"T_IDS", "9223372036854775808", ids},
-	        {"T_IDS", "1,99999999999999999999999", ids},
-	        {"T_URL", "http://localhost", NULL},
-	        {"T_URL", "https://h:1/p?q#f", NULL},
-	        {"T_URL", "ftp://h", url},
-	        {"T_URL", "http:/h", url},
-	        {"T_URL", "http://", url},
-	        {"T_URL", "http:///p", url},
-	        {"T_URL", "http://:80", url},
-	        {"T_URL", "://h", url},
-	        {"T_URL", "h:80", url},
-	        {"T_URL", "http://h /", url},
-	        {"T_URL", "http://h\n", url},
-	        {"T_URL", "httphttp://h", url},
-	        {"T_RANGE", "10-99", NULL},
-	        {"T_RANGE", "50-50", NULL},
-	        {"T_RANGE", "9-50", range},
-	        {"T_RANGE", "50-100", range},
-	        {"T_RANGE", "60-50", range},
-	        {"T_RANGE", "50", range},
-	        {"T_RANGE", "50-", range},
-	        {"T_RANGE", "-50", range},
-	        {"T_RANGE", "20-30-40", range},
-	        {"T_RANGE", "20-99999999999999999999", range},
-	        {"T_RANGE", "99999999999999999999-99", range},
-	        {"T_RANGE", "a-b", range},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		setenv(cases[i].key, cases[i].value, 1);
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		setenv(values[i].key, values[i].value, 1);
 		struct config *cfg = load(NULL);
-		unsetenv(cases[i].key);
-		if (!cases[i].must_be != !!cfg)
-			fail_msg("%s=%s: %s", cases[i].key, cases[i].value, cfg ? "accepted" : err.msg);
+		unsetenv(values[i].key);
+		if (!values[i].must_be != !!cfg)
+			fail_msg("%s=%s: %s", values[i].key, values[i].value, cfg ? "accepted" : err.msg);
 		if (cfg) {
-			assert_string_equal(config_text(cfg, cases[i].key), cases[i].value);
-			assert_true(config_is_set(cfg, cases[i].key));
+			assert_string_equal(config_text(cfg, values[i].key), values[i].value);
+			assert_true(config_is_set(cfg, values[i].key));
 		} else {
-			assert_says(cases[i].key);
+			assert_says(values[i].key);
 			assert_says("(environment): must be ");
-			assert_says(cases[i].must_be);
+			assert_says(values[i].must_be);
 			assert_null(strchr(err.msg, '\n'));
 		}
 		config_free(cfg);
