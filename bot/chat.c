@@ -8,11 +8,14 @@
 
 static cJSON *chat_frame(const struct call *c, const char *text)
 {
+	char id[ID_UUID_LEN + 1];
 	cJSON *frame = json_object(), *context = json_object();
 	json_add_text(frame, "type", "chat");
 	json_add_text(frame, "content", text);
 	json_add_text(context, "platform", "telegram");
 	json_add_text(context, "language", texts_code(c->lang));
+	call_request_id(c, id);
+	json_add_text(context, "request_id", id); /* sent again after a crash, it is still one request */
 	json_add(frame, "context", context);
 	return frame;
 }

@@ -38,8 +38,10 @@ static int run_foreground(const struct config *cfg, const char *dir, bool echo, 
 	int rc = plane_make(&plane, cfg, dir, err);
 	if (rc == 0 && (rc = dir_make(plane.dir, 0700, err)) == 0 &&
 	    (rc = plane_check_ports(&plane, cfg, err)) == 0) {
-		struct supervisor_options options = {
-		        .dir = plane.dir, .echo = echo, .env = (const char *const *)plane.env};
+		struct supervisor_options options = {.dir = plane.dir,
+		                                     .echo = echo,
+		                                     .env = (const char *const *)plane.env,
+		                                     .keep_orphans = true};
 		rc = supervisor_run(plane.services, plane.n, &options, err);
 	}
 	plane_free(&plane);

@@ -156,7 +156,7 @@ static int begin(struct supervisor *sv, const struct supervisor_service *specs, 
 	for (size_t i = 0; i < sv->n; i++)
 		if (sv->options->echo && (int)strlen(specs[i].name) > width)
 			width = (int)strlen(specs[i].name);
-	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+	if (!sv->options->keep_orphans && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 		return err_sys(err, errno, "child subreaper");
 	if (control_open(&sv->control, sv, err))
 		return -1;

@@ -128,8 +128,12 @@ static int supervise(int argc, char **argv)
 		                                          .env = n ? NULL : own,
 		                                          .no_ready = !strcmp(mode, "mute")};
 	}
-	struct supervisor_options options = {
-	        .dir = argv[2], .echo = true, .env = common, .log_max_bytes = 4096, .stop_ms = 300};
+	struct supervisor_options options = {.dir = argv[2],
+	                                     .echo = true,
+	                                     .env = common,
+	                                     .log_max_bytes = 4096,
+	                                     .stop_ms = 300,
+	                                     .keep_orphans = getenv("KEEP_ORPHANS") != NULL};
 	if (supervisor_run(services, n, &options, &err) == 0)
 		return 0;
 	fprintf(stderr, "%s\n", err.msg);
@@ -326,6 +330,38 @@ static void test_orphans(void **data)
 	assert_int_equal(survivors(f), 3 + 2 + 2); /* supervisor, two services, two deaf pairs */
 	end(f);
 	assert_int_equal(survivors(f), 0);
+}
+
+static void kill_survivors(struct fixture *f)
+{
+	struct dirent *e;
+	DIR *dir = opendir("/proc");
+	while ((e = readdir(dir))) {
+		char buf[32768];
+		cleanup_free char *path = mem_printf("/proc/%s/environ", e->d_name);
+		pid_t pid = (pid_t)atoi(e->d_name);
+		ssize_t len = pid > 1 && pid != getpid() ? file_peek(path, buf, sizeof(buf)) : 0;
+		if (len <= 0 || !memmem(buf, (size_t)len, f->dir, strlen(f->dir)))
+			continue;
+		struct pollfd gone = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+		kill(pid, SIGKILL);
+		assert_int_equal(poll(&gone, 1, 5000), 1);
+		close(gone.fd);
+	}
+	closedir(dir);
+}
+
+/* Jobs and sessions that the worker started live on when `up` ends. */
+static void test_orphans_kept(void **data)
+{
+	struct fixture *f = *data;
+	setenv("KEEP_ORPHANS", "1", 1);
+	START(f, "a=orphan", "b=ready");
+	unsetenv("KEEP_ORPHANS");
+	do_call(f, "{\"op\":\"wait\"}");
+	end(f);
+	assert_int_equal(survivors(f), 2); /* the deaf pair */
+	kill_survivors(f);
 }
 
 static void test_config_error(void **data)
@@ -545,6 +581,7 @@ int main(int argc, char **argv)
 	        TEST(test_signal_ends),
 	        TEST(test_second_signal),
 	        TEST(test_orphans),
+	        TEST(test_orphans_kept),
 	        TEST(test_config_error),
 	        TEST(test_crashes),
 	        TEST(test_missing_program),
