@@ -27,7 +27,7 @@ OBJ  := $(SRC:%.c=$(BUILD)/obj/%.o)
 LIBOBJ := $(filter-out $(BUILD)/obj/cli/main.o,$(OBJ))
 UNITBIN := $(UNIT:%.c=$(BUILD)/test/%)
 
-CPPFLAGS = -I. -D_GNU_SOURCE -DCODEFOUNDRY_VERSION='"$(VERSION)"' $(if $(MUTANTS),-DMUTANTS)
+CPPFLAGS = -I. -D_GNU_SOURCE $(if $(MUTANTS),-DMUTANTS)
 CFLAGS = -std=gnu17 -O2 -g -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
          -Wmissing-prototypes -Wno-missing-field-initializers -Werror -fstack-protector-strong -fno-common \
          $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all -O1)
@@ -110,6 +110,13 @@ $(BUILD)/obj/%.o: %.c
 	@echo "  cc    $<"
 	@$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+# Only what holds the version is compiled again when it changes.
+$(BUILD)/obj/core/version.o clang-core/version.c: CPPFLAGS += -DCODEFOUNDRY_VERSION='"$(VERSION)"'
+$(BUILD)/obj/core/version.o: $(BUILD)/version
+$(BUILD)/version: FORCE
+	@mkdir -p $(@D); echo "$(VERSION)" | cmp -s - $@ || echo "$(VERSION)" > $@
+.PHONY: FORCE
+
 $(BUILD)/libcodefoundry.a: $(LIBOBJ)
 	@rm -f $@
 	@ar rcs $@ $^
@@ -126,9 +133,34 @@ $(BUILD)/obj/testsuite/builtin.o: $(wildcard testsuite/scenarios/*.yml)
 $(BUILD)/obj/gateway/templates.o: $(wildcard gateway/templates/*/*)
 
 ##@ Test
-.PHONY: unit
-unit: $(UNITBIN) ## Build and run the unit tests (TESTS="core/str" for some)
+.PHONY: test unit mutants clang
+SUM := $(BUILD)/test/tests/tap_sum
+SYSTEM := $(wildcard tests/system/*.yml)
+test: test-deps ## Everything: unit and system tests, the nine scenarios, the planted defects, clang's opinion
+	@$(MAKE) --no-print-directory -j2 build $(SUM) $(UNITBIN) $(BUILD)/test/tests/mutants
+	@$(MAKE) --no-print-directory -j2 MUTANTS=1 build
+	@state=$$(mktemp -d); trap 'rm -rf "$$state"' EXIT; export STATE_DIR=$$state; \
+	 $(SUM) $(UNITBIN) -- make -s clang -- $(RUN) --env /dev/null test run --format tap \
+	 $(foreach f,$(SYSTEM),-- $(RUN) --env /dev/null test run --format tap --file $(f)) \
+	 -- $(BUILD)/test/tests/mutants build/mutants/codefoundry tests/mutants.yml
+
+unit: $(UNITBIN) ## Only the unit tests (TESTS="core/str jobs/job" for some)
 	@fail=0; for t in $(if $(TESTS),$(TESTS:%=$(BUILD)/test/%_test),$(UNITBIN)); do "$$t" || { echo "FAILED: $$t"; fail=1; }; done; exit $$fail
+
+test-telegram: build ## The nine scenarios in a throw-away session, or in SESSION=demo
+	@$(RUN) test run $(if $(SESSION),--session $(SESSION))
+
+mutants: $(BUILD)/test/tests/mutants ## Every planted defect must be caught by its scenario
+	@$(MAKE) --no-print-directory MUTANTS=1 build
+	@$< build/mutants/codefoundry tests/mutants.yml
+
+CLANG_CHECK := $(SRC:%=clang-%)
+.PHONY: $(CLANG_CHECK)
+clang: ## Compile every file with clang, whose warnings are errors too (writes TAP)
+	@if $(MAKE) --no-print-directory -k -j2 CC=clang $(CLANG_CHECK) >&2; then echo "ok 1 - clang accepts every file"; else echo "not ok 1 - clang accepts every file"; fi; echo "1..1"
+
+$(CLANG_CHECK): clang-%:
+	@clang $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -fsyntax-only $*
 
 .PHONY: format
 format: ## Format the C sources

@@ -3,6 +3,7 @@
 #include "core/http_server.h"
 #include "core/json.h"
 #include "core/mem.h"
+#include "core/version.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,7 +59,7 @@ static void answer_health(const struct health *h, struct http_exchange *x)
 	if (reason)
 		json_add_text(body, "reason", reason);
 	json_add_int(body, "uptime", (clock_mono_ms() - h->started_at) / 1000);
-	json_add_text(body, "version", CODEFOUNDRY_VERSION);
+	json_add_text(body, "version", version_text);
 	json_add_text(body, "bot", bot->username);
 	json_add_text(body, "polling",
 	              bot->poller ? poller_state_name(poller_state(bot->poller)) : "starting");

@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/text.h"
+#include "core/version.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +40,7 @@ static void print_help(FILE *to)
 	fprintf(to,
 	        "codefoundry %s: throw-away test environments on one machine, from a chat or a shell\n\n"
 	        "usage: codefoundry [--env FILE] COMMAND …\n",
-	        CODEFOUNDRY_VERSION);
+	        version_text);
 	for (int part = 0; part < 2; part++) {
 		fprintf(to, part ? "\nParts, each in the foreground (`up` runs them together):\n" : "\n");
 		for (size_t i = 0; i < ARRAY_LEN(commands); i++)
@@ -101,7 +102,7 @@ int main(int argc, char **argv)
 	}
 	const char *name = argc > 1 ? argv[1] : "";
 	if (!strcmp(name, "version") || !strcmp(name, "--version")) {
-		puts("codefoundry " CODEFOUNDRY_VERSION);
+		printf("codefoundry %s\n", version_text);
 		return 0;
 	}
 	if (argc < 2 || !strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h")) {

@@ -4,6 +4,7 @@
 #include "core/mem.h"
 #include "core/mutant.h"
 #include "core/text.h"
+#include "core/version.h"
 #include "gateway/questions.h"
 #include "gateway/request.h"
 #include "gateway/responder.h"
@@ -32,7 +33,7 @@ static const cJSON *sid_of(struct client *client, const struct frame *f)
 void dispatch_welcome(struct client *client)
 {
 	cJSON *data = json_object();
-	json_add_text(data, "version", CODEFOUNDRY_VERSION);
+	json_add_text(data, "version", version_text);
 	json_add_text(data, "role", role_name(client->role));
 	client_send(client, frame_complete(client->sid, responder_welcome(LANG_EN), data));
 }

@@ -1,6 +1,7 @@
 #include "gateway/health.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "core/version.h"
 #include "gateway/request.h"
 #include "jobs/worker.h"
 #include <stdlib.h>
@@ -47,7 +48,7 @@ static void health(struct hub *hub, struct http_exchange *x)
 		json_add_text(j, "reason", reason);
 	json_add_int(j, "uptime", (clock_mono_ms() - hub->started_ms) / 1000);
 	json_add_int(j, "sessions", (int64_t)hub->connections);
-	json_add_text(j, "version", CODEFOUNDRY_VERSION);
+	json_add_text(j, "version", version_text);
 	json_add_int(j, "requests", (int64_t)metrics_value(hub->metrics, METRIC_REQUESTS, NULL));
 	json_add_int(j, "jobs_queued", queued);
 	json_add_bool(j, "worker", worker_alive(hub->st));

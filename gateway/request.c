@@ -2,6 +2,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/version.h"
 #include "jobs/worker.h"
 #include <stdlib.h>
 #include <string.h>
@@ -32,7 +33,7 @@ cJSON *hub_runtime(const struct hub *hub)
 	json_add_int(j, "uptime", (clock_mono_ms() - hub->started_ms) / 1000);
 	json_add_int(j, "connections", (int64_t)hub->connections);
 	json_add_int(j, "requests", (int64_t)metrics_value(hub->metrics, METRIC_REQUESTS, NULL));
-	json_add_text(j, "version", CODEFOUNDRY_VERSION);
+	json_add_text(j, "version", version_text);
 	return j;
 }
 

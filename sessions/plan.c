@@ -24,7 +24,6 @@ static const char *const inherited[] = {
         "LOG_LEVEL",
         "BOT_LANG",
         "CONTAINER_PREFIX",
-        "COMPOSE_PROJECT_NAME",
         "SESSION_TIMEOUT",
         "SESSION_AUTO_CLEANUP",
         "SESSION_MAX_AGE_HOURS",

@@ -1,6 +1,7 @@
 #include "testsuite/history.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "core/version.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@ int history_begin(struct state *st, int64_t job, const char *owner, const char *
 	if (db_run(st->db, err,
 	           "INSERT INTO test_runs (job, owner, session, commit_id, label, started_at) VALUES "
 	           "(?,?,?,?,?,?)",
-	           "itttti", job, owner, session, CODEFOUNDRY_VERSION, label, clock_now_ms()))
+	           "itttti", job, owner, session, version_text, label, clock_now_ms()))
 		return -1;
 	*run = db_last_id(st->db);
 	return 0;

@@ -5,6 +5,7 @@
 #include "core/id.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/version.h"
 #include "testsuite/telegram/call.h"
 #include "testsuite/telegram/events.h"
 #include "testsuite/telegram/files.h"
@@ -52,7 +53,7 @@ static void answer_health(struct tg *tg, struct http_exchange *x)
 	json_add_int(health, "uptime", (clock_mono_ms() - tg->started_ms) / 1000);
 	json_add_text(health, "bot", tg->username);
 	json_add_bool(health, "polling", tg_updates_polling(tg));
-	json_add_text(health, "version", CODEFOUNDRY_VERSION);
+	json_add_text(health, "version", version_text);
 	cleanup_free char *text = json_print(health);
 	http_answer_text(x, 200, "application/json", text);
 }

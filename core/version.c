@@ -1,0 +1,3 @@
+#include "core/version.h"
+
+const char version_text[] = CODEFOUNDRY_VERSION;
