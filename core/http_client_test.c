@@ -1,6 +1,5 @@
 #include "core/clock.h"
 #include "core/http_client.h"
-#include "core/http_server.h"
 #include "core/mem.h"
 #include "core/net.h"
 #include "core/str.h"
@@ -120,8 +119,6 @@ static void say(int fd, const char *text)
 	assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
 }
 
-/* ---- what is sent ---- */
-
 static void requests_as_sent(void **state)
 {
 	static const char *const headers[] = {"X-One: 1", "X-Two: 2", NULL};
@@ -166,8 +163,6 @@ static void requests_as_sent(void **state)
 		str_free(&request);
 	}
 }
-
-/* ---- what comes back ---- */
 
 static void answers(void **state)
 {
@@ -244,8 +239,6 @@ static void endless_answer_is_cut(void **state)
 	close(fd);
 	str_free(&request);
 }
-
-/* ---- limits ---- */
 
 static void time_limits(void **state)
 {
@@ -507,14 +500,6 @@ static void closing_with_everything_under_way(void **state)
 	n_done = 0;
 }
 
-/* ---- connections are kept ---- */
-
-static void handle_ok(void *arg, struct http_exchange *x)
-{
-	(void)arg;
-	http_answer_text(x, 200, "text/plain", "ok");
-}
-
 static void connections_are_kept(void **state)
 {
 	struct str request = STR_INIT;
@@ -544,23 +529,6 @@ static void connections_are_kept(void **state)
 	assert_int_equal(status, 200);
 	close(fd);
 	str_free(&request);
-}
-
-static void many_at_once(void **state)
-{
-	struct http_server *server;
-	struct http_server_options options = {0};
-	struct err err;
-
-	(void)state;
-	assert_int_equal(http_server_open(&server, loop, &options, handle_ok, NULL, &err), 0);
-	snprintf(base, sizeof(base), "http://127.0.0.1:%d", http_server_port(server));
-	for (int i = 0; i < 300; i++)
-		start((struct http_request){0}, "/");
-	while (n_done < 300)
-		turn();
-	assert_int_equal(status, 200);
-	http_server_close(server);
 }
 
 /* ---- blocking ---- */
@@ -621,7 +589,6 @@ int main(void)
 	        T(closing_from_within),
 	        T(closing_with_everything_under_way),
 	        T(connections_are_kept),
-	        T(many_at_once),
 	        T(fetch_blocks_and_knows_unix_sockets),
 	};
 
