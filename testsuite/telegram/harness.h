@@ -91,7 +91,7 @@ HARNESS int stop(int signal)
 HARNESS int fresh(void **state)
 {
 	(void)state;
-	strcpy(server.dir, "/tmp/telegram-test-XXXXXX");
+	snprintf(server.dir, sizeof(server.dir), "/tmp/telegram-test-XXXXXX");
 	assert_non_null(mkdtemp(server.dir));
 	start(false);
 	return 0;
@@ -100,7 +100,7 @@ HARNESS int fresh(void **state)
 HARNESS int fresh_with_limits(void **state)
 {
 	(void)state;
-	strcpy(server.dir, "/tmp/telegram-test-XXXXXX");
+	snprintf(server.dir, sizeof(server.dir), "/tmp/telegram-test-XXXXXX");
 	assert_non_null(mkdtemp(server.dir));
 	start(true);
 	return 0;
