@@ -3,6 +3,7 @@
 #include "core/id.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/proc.h"
 #include "testsuite/steps.h"
 #include <libgen.h>
 #include <limits.h>
@@ -53,6 +54,7 @@ static int first_vars(struct play *p, struct err *err)
 	vars_set(p->vars, "random", hex);
 	vars_set(p->vars, "uuid", uuid);
 	vars_set(p->vars, "dir", p->dir);
+	vars_set(p->vars, "program", proc_self());
 	if (realpath(p->sc->file, here))
 		vars_set(p->vars, "here", dirname(here));
 	const cJSON *item;

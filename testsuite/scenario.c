@@ -44,14 +44,16 @@ struct checking {
 	bool trusted, stack;
 };
 
-static int step_flags(struct checking *c, const struct step_kind *kind, struct err *err)
+static int step_flags(struct checking *c, const struct step_kind *kind, const cJSON *args, struct err *err)
 {
+	bool target =
+	        (kind->flags & STEP_TARGET) || ((kind->flags & STEP_TO) && cJSON_HasObjectItem(args, "to"));
 	if ((kind->flags & STEP_TRUSTED) && !c->trusted)
 		return err_set(err, ERR_DENIED, "step '%s' is allowed only in files given by path",
 		               kind->name);
 	if (kind->flags & STEP_STACK)
 		c->stack = true;
-	c->sc->needs_target |= (kind->flags & STEP_TARGET) && !c->stack;
+	c->sc->needs_target |= target && !c->stack;
 	c->sc->talks |= (kind->flags & STEP_TALKS) && !c->stack;
 	c->sc->alone |= (kind->flags & STEP_ALONE) && !c->stack;
 	return 0;
@@ -104,10 +106,11 @@ static int check_step(struct schema_walk *w, cJSON *step, struct err *err)
 	if (kind_of(w, step, &kind, err))
 		return -1;
 	size_t len = schema_down(w, kind->name);
-	if (step_flags(w->arg, kind, err) || write_out(step, kind, err))
+	if (write_out(step, kind, err))
 		return -1;
 	cJSON *args = cJSON_GetObjectItemCaseSensitive(step, kind->name);
-	if (kind->keys && schema_check(w, args, kind->keys, kind->name, err))
+	if (step_flags(w->arg, kind, args, err) ||
+	    (kind->keys && schema_check(w, args, kind->keys, kind->name, err)))
 		return -1;
 	schema_up(w, len);
 	return 0;

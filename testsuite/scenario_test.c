@@ -114,6 +114,7 @@ static const struct {
 } needs[] = {
         {"  - send: a\n", true, true, false},
         {"  - http: {to: gateway/health}\n", true, false, false},
+        {"  - http: {url: \"http://127.0.0.1:1\"}\n", false, false, false},
         {"  - restart: gateway\n", true, false, true},
         {"  - fault: {method: sendMessage, drop: true}\n", true, true, true},
         {"  - wait: {until: {stop: gateway}}\n", true, false, true},

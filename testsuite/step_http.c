@@ -171,8 +171,7 @@ static int http_run(struct play *p, const char *who, const cJSON *args, struct e
 	return rc ? err_wrap(err, "%s%s", name, path) : 0;
 }
 
-/* `to` needs a target; a scenario with URLs only would be served by any, so the flag stays simple. */
 const struct step_kind http_steps[] = {
-        {"http", NULL, http_keys, STEP_TARGET, http_run},
+        {"http", NULL, http_keys, STEP_TO, http_run},
         {.name = NULL},
 };

@@ -31,6 +31,7 @@ static const struct schema run_expect_keys[] = {
         MATCH_KEYS,
         {.key = "exit", .shape = SHAPE_COUNT},
         {.key = "failure", .shape = SHAPE_FLAG},
+        {.key = "any_exit", .shape = SHAPE_FLAG},
         {.key = "json", .shape = SHAPE_CHECKS, .keys = match_json_schema},
         {.key = NULL},
 };
@@ -176,7 +177,7 @@ static int output_met(struct play *p, const cJSON *want, int code, const char *o
 	bool failure = json_bool(want, "failure", false);
 	if (step_int(p, want, "exit", 0, &wanted, err))
 		return -1;
-	if (failure ? code == 0 : code != (int)wanted) {
+	if (!json_bool(want, "any_exit", false) && (failure ? code == 0 : code != (int)wanted)) {
 		str_addf(why, "ended with %d, wanted %s%lld", code, failure ? "anything but " : "",
 		         (long long)wanted);
 		return 0;

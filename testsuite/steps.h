@@ -30,6 +30,7 @@ enum {
 	STEP_TARGET = 2,   /* needs a target */
 	STEP_ALONE = 4,    /* disturbs services that other scenarios use */
 	STEP_STACK = 8,    /* brings the target itself */
+	STEP_TO = 32,      /* needs a target when it has a `to` */
 	STEP_TRUSTED = 16, /* runs programs: never from a chat */
 };
 

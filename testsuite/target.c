@@ -165,6 +165,15 @@ void target_on_service(struct target *t, target_service_fn *fn, void *arg)
 	t->service_arg = arg;
 }
 
+/* A control plane calls its services by their commands. */
+static const char *plane_name(const char *service)
+{
+	for (const struct stack_service *s = stack_services; s->name; s++)
+		if (strcmp(s->name, service) == 0)
+			return s->command;
+	return service;
+}
+
 int target_service(struct target *t, const char *service, const char *op, struct err *err)
 {
 	if (t->service_fn)
@@ -173,7 +182,7 @@ int target_service(struct target *t, const char *service, const char *op, struct
 		return session_service(t->st, t->name, service, op, err);
 	cleanup_json cJSON *request = json_object(), *reply = NULL;
 	json_add_text(request, "op", op);
-	json_add_text(request, "service", service);
+	json_add_text(request, "service", plane_name(service));
 	cleanup_free char *dir = mem_printf("%s/up", t->state_dir);
 	return supervisor_call(dir, request, SERVICE_MS, &reply, err);
 }

@@ -7,6 +7,7 @@
 #include "sessions/session.h"
 #include "testsuite/builtin.h"
 #include "testsuite/history.h"
+#include "testsuite/play.h"
 #include "testsuite/preflight.h"
 #include "testsuite/suite.h"
 #include <dirent.h>
@@ -287,26 +288,43 @@ static cJSON *summary(const struct test_run *t, cJSON *results)
 
 static int work(struct test_run *t, struct err *err)
 {
-	char dir[] = "/tmp/cft-XXXXXX";
 	cJSON *results = NULL;
 	if (choose(t, err) || find_session(t, err))
 		return -1;
-	if (!mkdtemp(dir))
-		return err_sys(err, errno, "make a directory in /tmp");
-	t->dir = mem_strdup(dir);
+	if (mkdir(t->dir, 0700))
+		return err_sys(err, errno, "make %s", t->dir);
 	if (play_all(t, &results, err))
 		return -1;
 	t->result = summary(t, results);
 	return history_end(t->st, t->id, t->result, err);
 }
 
-static void forget(struct test_run *t)
+/* Short, because paths of sockets are; known, so that an attempt after a crash ends the stacks that were left in it. */
+static char *dir_of(const struct job *job)
+{
+	return mem_printf("/tmp/cft-%.8s-%lld", job_state(job)->install, (long long)job_id(job));
+}
+
+static void sweep(const char *dir)
 {
 	struct err ignored = {0};
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	while (d && (e = readdir(d))) {
+		cleanup_free char *play = mem_printf("%s/%s", dir, e->d_name);
+		if (e->d_name[0] != '.')
+			play_sweep(play);
+	}
+	if (d)
+		closedir(d);
+	tree_remove(dir, &ignored);
+}
+
+static void forget(struct test_run *t)
+{
 	for (size_t i = 0; i < t->n; i++)
 		scenario_free(t->scenarios[i]);
-	if (t->dir)
-		tree_remove(t->dir, &ignored);
+	sweep(t->dir);
 	target_free(t->target);
 	cJSON_Delete(t->result);
 	free(t->session);
@@ -317,7 +335,8 @@ static void forget(struct test_run *t)
 static int undo_attempt(struct test_run *t, struct err *err)
 {
 	int64_t run;
-	cleanup_free char *session = NULL;
+	cleanup_free char *session = NULL, *dir = dir_of(t->job);
+	sweep(dir);
 	if (history_open_run(t->st, job_id(t->job), &run, &session, err))
 		return -1;
 	if (!run)
@@ -332,13 +351,17 @@ static int test_run(struct job *job, struct err *err)
 {
 	struct test_run *t = mem_alloc(sizeof(*t));
 	cleanup_free void *owned = t;
-	*t = (struct test_run){.job = job, .st = job_state(job), .started = clock_mono_ms()};
+	*t = (struct test_run){
+	        .job = job, .st = job_state(job), .dir = dir_of(job), .started = clock_mono_ms()};
 	struct err cleanup = {0}, ignored = {0};
 	const char *session = json_text(job_args(job), "session");
-	if (undo_attempt(t, err) || history_begin(t->st, job_id(job), job_owner(job), session,
-	                                          json_text(job_args(job), "label"), &t->id, err))
-		return -1;
-	int rc = work(t, err);
+	const char *label = json_text(job_args(job), "label");
+	int rc = undo_attempt(t, err) ||
+	                         history_begin(t->st, job_id(job), job_owner(job), session, label, &t->id,
+	                                       err) ||
+	                         work(t, err)
+	                 ? -1
+	                 : 0;
 	if (t->ephemeral && remove_session(t, t->session, &cleanup)) {
 		job_log(job, "%s", cleanup.msg);
 		if (t->result)
