@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct step_kind *const step_tables[] = {chat_steps,    http_steps, ws_steps, run_steps,
-                                               service_steps, flow_steps, NULL};
+const struct step_kind *const step_tables[] = {chat_steps, expect_steps,  http_steps, ws_steps,
+                                               run_steps,  service_steps, flow_steps, NULL};
 
 const struct step_kind *step_find(const char *name)
 {

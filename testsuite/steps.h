@@ -32,6 +32,7 @@ enum {
 	STEP_STACK = 8,    /* brings the target itself */
 	STEP_TO = 32,      /* needs a target when it has a `to` */
 	STEP_TRUSTED = 16, /* runs programs: never from a chat */
+	STEP_CHAT = STEP_TALKS | STEP_TARGET,
 };
 
 struct step_kind {
@@ -66,6 +67,9 @@ int step_text(const struct play *p, const cJSON *args, const char *key, char **o
 int step_int(const struct play *p, const cJSON *args, const char *key, int64_t otherwise, int64_t *out,
              struct err *err);
 
+/** The talk of the chat a step is about: `chat`, else the private chat of ${who}. Followed from the first use on. */
+int step_talk(struct play *p, const char *who, const cJSON *args, struct talk **talk, struct err *err);
+
 /** The directory of this play, made if missing. */
 const char *step_dir(struct play *p, struct err *err);
 
@@ -79,7 +83,7 @@ int step_run_kill(struct play *p, const char *name, int signal, struct err *err)
 void step_ws_end(struct play *p);
 void step_run_end(struct play *p);
 
-extern const struct step_kind chat_steps[], http_steps[], ws_steps[], run_steps[], service_steps[],
-        flow_steps[];
+extern const struct step_kind chat_steps[], expect_steps[], http_steps[], ws_steps[], run_steps[],
+        service_steps[], flow_steps[];
 
 #endif

@@ -5,10 +5,10 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "sessions/session.h"
-#include "testsuite/builtin.h"
 #include "testsuite/history.h"
 #include "testsuite/play.h"
 #include "testsuite/preflight.h"
+#include "testsuite/selection.h"
 #include "testsuite/suite.h"
 #include <dirent.h>
 #include <errno.h>
@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MAX_SCENARIOS 512
 #define NAME_TRIES 5
 
 const struct setting test_settings[] = {
@@ -54,8 +53,7 @@ const struct setting test_settings[] = {
 struct test_run {
 	struct job *job;
 	struct state *st;
-	struct scenario *scenarios[MAX_SCENARIOS];
-	size_t n;
+	struct selection selection;
 	char *session;
 	bool ephemeral; /* made by us: to be removed */
 	struct target *target;
@@ -63,85 +61,6 @@ struct test_run {
 	cJSON *result;
 	char *dir; /* of the plays' files */
 };
-
-/* -- which scenarios -- */
-
-static int add(struct test_run *t, struct scenario *sc, struct err *err)
-{
-	if (t->n == MAX_SCENARIOS) {
-		scenario_free(sc);
-		return err_set(err, ERR_LIMIT, "at most %d scenarios in one run", MAX_SCENARIOS);
-	}
-	t->scenarios[t->n++] = sc;
-	return 0;
-}
-
-static int add_builtin(struct test_run *t, const char *name, struct err *err)
-{
-	struct scenario *sc = NULL;
-	if (strcmp(name, "all") != 0)
-		return builtin_load(name, &sc, err) || add(t, sc, err) ? -1 : 0;
-	const struct builtin *b;
-	for (size_t i = 0; (b = builtin_at(i)); i++)
-		if (builtin_load(b->name, &sc, err) || add(t, sc, err))
-			return -1;
-	return 0;
-}
-
-static int is_scenario(const struct dirent *e)
-{
-	size_t n = strlen(e->d_name);
-	return n > 4 && e->d_name[0] != '.' && strcmp(e->d_name + n - 4, ".yml") == 0;
-}
-
-/* All *.yml of a directory, by name. */
-static int add_directory(struct test_run *t, const char *path, struct err *err)
-{
-	struct dirent **entries;
-	int n = scandir(path, &entries, is_scenario, alphasort), rc = 0;
-	if (n < 0)
-		return err_sys(err, errno, "scenario directory %s", path);
-	for (int i = 0; i < n; i++) {
-		struct scenario *sc = NULL;
-		cleanup_free char *file = mem_printf("%s/%s", path, entries[i]->d_name);
-		if (rc == 0)
-			rc = scenario_load(&sc, file, err) || add(t, sc, err) ? -1 : 0;
-		free(entries[i]);
-	}
-	free(entries);
-	return rc == 0 && n == 0 ? err_set(err, ERR_NOT_FOUND, "no *.yml in %s", path) : rc;
-}
-
-static int add_file(struct test_run *t, const char *path, struct err *err)
-{
-	struct stat sb;
-	struct scenario *sc = NULL;
-	if (strncmp(job_owner(t->job), "cli:", 4) != 0)
-		return err_set(err, ERR_DENIED, "scenario files can be named on the command line only");
-	if (stat(path, &sb) == 0 && S_ISDIR(sb.st_mode))
-		return add_directory(t, path, err);
-	return scenario_load(&sc, path, err) || add(t, sc, err) ? -1 : 0;
-}
-
-static int each_text(struct test_run *t, const cJSON *list,
-                     int (*fn)(struct test_run *t, const char *, struct err *), struct err *err)
-{
-	const cJSON *item;
-	cJSON_ArrayForEach(item, list) if (!cJSON_IsString(item) || fn(t, item->valuestring, err)) return -1;
-	return 0;
-}
-
-static int choose(struct test_run *t, struct err *err)
-{
-	const cJSON *names = json_at(job_args(t->job), "scenarios"),
-	            *files = json_at(job_args(t->job), "files");
-	if ((names && !cJSON_IsArray(names)) || (files && !cJSON_IsArray(files)))
-		return err_set(err, ERR_INVALID, "'scenarios' and 'files' are lists of texts");
-	if (each_text(t, names, add_builtin, err) || each_text(t, files, add_file, err))
-		return err->code ? -1
-		                 : err_set(err, ERR_INVALID, "'scenarios' and 'files' are lists of texts");
-	return t->n ? 0 : add_builtin(t, "all", err);
-}
 
 /* -- the session -- */
 
@@ -184,18 +103,10 @@ static int make_session(struct test_run *t, struct err *err)
 	return err_set(err, ERR_EXISTS, "no free name for a session");
 }
 
-static bool session_needed(const struct test_run *t)
-{
-	for (size_t i = 0; i < t->n; i++)
-		if (t->scenarios[i]->needs_target)
-			return true;
-	return false;
-}
-
 static int find_session(struct test_run *t, struct err *err)
 {
 	const char *given = json_text(job_args(t->job), "session");
-	if (!session_needed(t))
+	if (!selection_needs_target(&t->selection))
 		return 0;
 	if (given)
 		t->session = mem_strdup(given);
@@ -258,8 +169,8 @@ static int play_all(struct test_run *t, cJSON **results, struct err *err)
 	                          .timeout_ms =
 	                                  option(t, "timeout_s", "TEST_TIMEOUT_SECONDS", 1, 86400) * 1000,
 	                          .step_ms = option(t, "step_s", "TEST_STEP_SECONDS", 1, 3600) * 1000};
-	return suite_run(t->job, (const struct scenario *const *)t->scenarios, t->n, &o, on_result, t,
-	                 results, err);
+	return suite_run(t->job, (const struct scenario *const *)t->selection.scenarios, t->selection.n, &o,
+	                 on_result, t, results, err);
 }
 
 static cJSON *summary(const struct test_run *t, cJSON *results)
@@ -289,7 +200,7 @@ static cJSON *summary(const struct test_run *t, cJSON *results)
 static int work(struct test_run *t, struct err *err)
 {
 	cJSON *results = NULL;
-	if (choose(t, err) || find_session(t, err))
+	if (selection_make(&t->selection, job_args(t->job), job_owner(t->job), err) || find_session(t, err))
 		return -1;
 	if (mkdir(t->dir, 0700))
 		return err_sys(err, errno, "make %s", t->dir);
@@ -322,8 +233,7 @@ static void sweep(const char *dir)
 
 static void forget(struct test_run *t)
 {
-	for (size_t i = 0; i < t->n; i++)
-		scenario_free(t->scenarios[i]);
+	selection_free(&t->selection);
 	sweep(t->dir);
 	target_free(t->target);
 	cJSON_Delete(t->result);

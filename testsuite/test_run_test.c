@@ -6,8 +6,8 @@
 #include "testsuite/history.h"
 #include "testsuite/report.h"
 #include "testsuite/test_run.h"
-#include <setjmp.h>
 #include <poll.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
