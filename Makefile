@@ -135,13 +135,12 @@ $(BUILD)/obj/gateway/templates.o: $(wildcard gateway/templates/*/*)
 ##@ Test
 .PHONY: test unit mutants clang
 SUM := $(BUILD)/test/tests/tap_sum
-SYSTEM := $(wildcard tests/system/*.yml)
 test: test-deps ## Everything: unit and system tests, the nine scenarios, the planted defects, clang's opinion
 	@$(MAKE) --no-print-directory -j2 build $(SUM) $(UNITBIN) $(BUILD)/test/tests/mutants
 	@$(MAKE) --no-print-directory -j2 MUTANTS=1 build
 	@state=$$(mktemp -d); trap 'rm -rf "$$state"' EXIT; export STATE_DIR=$$state; \
 	 $(SUM) $(UNITBIN) -- make -s clang -- $(RUN) --env /dev/null test run --format tap \
-	 $(foreach f,$(SYSTEM),-- $(RUN) --env /dev/null test run --format tap --file $(f)) \
+	 -- $(RUN) --env /dev/null test run --format tap --file tests/system \
 	 -- $(BUILD)/test/tests/mutants build/mutants/codefoundry tests/mutants.yml
 
 unit: $(UNITBIN) ## Only the unit tests (TESTS="core/str jobs/job" for some)
