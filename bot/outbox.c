@@ -38,44 +38,22 @@ void outbox_item_free(struct item *item)
 	free(item);
 }
 
-static void add_json_text(struct str *out, const char *s)
-{
-	str_addc(out, '"');
-	for (;;) {
-		size_t plain = 0;
-		while ((unsigned char)s[plain] >= 0x20 && s[plain] != '"' && s[plain] != '\\')
-			plain++;
-		str_addn(out, s, plain);
-		s += plain;
-		if (!*s)
-			break;
-		if (*s == '"' || *s == '\\')
-			str_addf(out, "\\%c", *s);
-		else if (*s == '\n')
-			str_add(out, "\\n");
-		else
-			str_addf(out, "\\u%04x", (unsigned char)*s);
-		s++;
-	}
-	str_addc(out, '"');
-}
-
 static char *make_body(const struct outbox_message *m)
 {
 	struct str out = STR_INIT;
 	str_addc(&out, '{');
 	if (m->kind == OUTBOX_ANSWER) {
 		str_add(&out, "\"callback_query_id\":");
-		add_json_text(&out, m->callback_id);
+		str_add_json(&out, m->callback_id);
 		str_addc(&out, ',');
 	}
 	str_add(&out, m->kind == OUTBOX_DOCUMENT ? "\"caption\":" : "\"text\":");
-	add_json_text(&out, m->html);
+	str_add_json(&out, m->html);
 	if (m->kind != OUTBOX_ANSWER)
 		str_add(&out, ",\"parse_mode\":\"HTML\"");
 	if (m->kind == OUTBOX_DOCUMENT) {
 		str_add(&out, ",\"file_name\":");
-		add_json_text(&out, m->file_name);
+		str_add_json(&out, m->file_name);
 	}
 	if (m->topic && m->kind != OUTBOX_EDIT && m->kind != OUTBOX_ANSWER)
 		str_addf(&out, ",\"message_thread_id\":%" PRId64, m->topic);

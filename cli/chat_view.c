@@ -126,12 +126,14 @@ static void add_text(struct str *out, const char *text, const cJSON *entities, b
 	int64_t units = 0;
 
 	for (const char *p = text; *p; p++) {
+		size_t control = *p == '\n' ? 0 : text_control(p);
 		if ((*p & 0xc0) != 0x80) {
 			if (colour)
 				switch_style(out, entities, units);
 			units += (unsigned char)*p >= 0xf0 ? 2 : 1;
 		}
-		str_addc(out, ((unsigned char)*p < 0x20 && *p != '\n') || *p == 0x7f ? ' ' : *p);
+		str_addc(out, control ? ' ' : *p);
+		p += control == 2;
 	}
 	if (colour)
 		switch_style(out, entities, units);
@@ -149,9 +151,13 @@ static void add_buttons(struct str *out, const cJSON *message)
 		{
 			const char *text = json_text(button, "text"), *url = json_text(button, "url");
 			if (url)
-				str_addf(out, "  [%s: %s]", text ? text : "", url);
+				str_add(out, "  [");
 			else
-				str_addf(out, "  [:%d %s]", ++n, text ? text : "");
+				str_addf(out, "  [:%d ", ++n);
+			add_text(out, text ? text : "", NULL, false);
+			str_add(out, url ? ": " : "");
+			add_text(out, url ? url : "", NULL, false);
+			str_addc(out, ']');
 		}
 	}
 }
@@ -166,9 +172,12 @@ static void add_message(struct str *out, const cJSON *message, bool user, bool c
 		text = json_text(message, "caption");
 	if (user)
 		str_add(out, colour ? "\033[32m›\033[0m " : "> ");
-	if (name)
-		str_addf(out, "[file %s, %lld bytes]%s", name,
-		         (long long)json_int(message, "document.file_size", 0), text ? "\n" : "");
+	if (name) {
+		str_add(out, "[file ");
+		add_text(out, name, NULL, false);
+		str_addf(out, ", %lld bytes]%s", (long long)json_int(message, "document.file_size", 0),
+		         text ? "\n" : "");
+	}
 	if (json_at(message, "photo"))
 		str_addf(out, "[photo]%s", text ? "\n" : "");
 	add_text(out, text ? text : "", json_at(message, caption ? "caption_entities" : "entities"), colour);

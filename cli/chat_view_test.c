@@ -118,7 +118,9 @@ static void types(struct chat_view *v)
 
 static void controls(struct chat_view *v)
 {
-	event(v, "message", 1, "a\\u001b[2Jb\\u0007c", "");
+	event(v, "message", 1, "a\\u001b[2Jb\\u0007c\\u009b2Jd",
+	      ",\"reply_markup\":{\"inline_keyboard\":[[{\"text\":\"x\\u001b[2Jy\",\"callback_data\":\"d\"}]]"
+	      "}");
 }
 
 static void edits_in_place_only_on_a_terminal(void **state)
@@ -138,7 +140,7 @@ static void typed_line_stays_below(void **state)
 static void foreign_control_characters_do_not_pass(void **state)
 {
 	(void)state;
-	shows(CHAT_PLAIN, controls, "a [2Jb c");
+	shows(CHAT_PLAIN, controls, "a [2Jb c 2Jd|  [:1 x [2Jy]");
 }
 
 static void buttons_are_numbered(void **state)

@@ -85,6 +85,7 @@ static int run(const struct command *command, const char *env_file, int argc, ch
 static int fail(const struct err *err)
 {
 	cleanup_free char *text = log_redact(err->msg);
+	text_blank(text, "\n\t"); /* it may quote what others wrote */
 	fprintf(stderr, "codefoundry: %s\n", text);
 	return err_exit_code(err->code);
 }

@@ -38,8 +38,11 @@ static char *cell(const struct term_column *column, const cJSON *row)
 {
 	const cJSON *item = json_at(row, column->path);
 	char buf[48];
-	if (cJSON_IsString(item))
-		return mem_strdup(item->valuestring);
+	if (cJSON_IsString(item)) {
+		char *text = mem_strdup(item->valuestring);
+		text_blank(text, "");
+		return text;
+	}
 	if (!cJSON_IsNumber(item))
 		return mem_strdup(cJSON_IsBool(item) ? (cJSON_IsTrue(item) ? "yes" : "no") : "–");
 	int64_t v = json_int(row, column->path, 0);

@@ -152,39 +152,15 @@ static char *presentable(const char *text)
 	return clean;
 }
 
-static void add_json_string(struct str *out, const char *text)
-{
-	str_addc(out, '"');
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if (*p == '"' || *p == '\\')
-			str_addf(out, "\\%c", *p);
-		else if (*p == '\n')
-			str_add(out, "\\n");
-		else if (*p < 32 || *p == 127)
-			str_addf(out, "\\u%04x", *p);
-		else
-			str_addc(out, (char)*p);
-	}
-	str_addc(out, '"');
-}
-
-/* Control characters of foreign text (C0, DEL, C1) must not reach a terminal, nor start a second line. */
-static void add_plain(struct str *out, const char *text)
-{
-	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		bool c1 = p[0] == 0xc2 && p[1] < 0xa0;
-		str_addc(out, (*p < 32 && *p != '\t') || *p == 127 || c1 ? ' ' : (char)*p);
-		p += c1;
-	}
-}
-
 static void add_text(struct str *out, const char *text)
 {
 	cleanup_free char *clean = presentable(text);
-	if (logger.terminal)
-		add_plain(out, clean);
-	else
-		add_json_string(out, clean);
+	if (logger.terminal) {
+		text_blank(clean, "\t"); /* nor may it start a second line */
+		str_add(out, clean);
+	} else {
+		str_add_json(out, clean);
+	}
 }
 
 static void add_field(struct str *out, const char *key, const char *value)

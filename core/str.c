@@ -79,6 +79,27 @@ void str_add_html(struct str *s, const char *text)
 	}
 }
 
+void str_add_json(struct str *s, const char *text)
+{
+	str_addc(s, '"');
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		size_t plain = 0;
+		while (p[plain] >= 32 && p[plain] != 127 && p[plain] != '"' && p[plain] != '\\')
+			plain++;
+		str_addn(s, (const char *)p, plain);
+		p += plain;
+		if (!*p)
+			break;
+		if (*p == '"' || *p == '\\')
+			str_addf(s, "\\%c", *p);
+		else if (*p == '\n')
+			str_add(s, "\\n");
+		else
+			str_addf(s, "\\u%04x", *p);
+	}
+	str_addc(s, '"');
+}
+
 void str_add_url(struct str *s, const char *text, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {

@@ -25,6 +25,9 @@ void str_addf(struct str *s, const char *fmt, ...) __attribute__((format(printf,
 /** Append ${text} with &, <, > and " as HTML entities. */
 void str_add_html(struct str *s, const char *text);
 
+/** Append ${text} as a JSON string, quotes included; bytes over 127 stay as they are. */
+void str_add_json(struct str *s, const char *text);
+
 /** Append ${n} bytes percent-encoded for a URL component (RFC 3986 unreserved characters stay). */
 void str_add_url(struct str *s, const char *text, size_t n);
 

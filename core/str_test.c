@@ -96,12 +96,29 @@ static void escapes(void **state)
 	assert_string_equal(str_text(&url), "a%00b");
 }
 
+static void json_strings(void **state)
+{
+	(void)state;
+	static const char *const cases[][2] = {
+	        {"", "\"\""},
+	        {"plain é", "\"plain é\""},
+	        {"a\"b\\c", "\"a\\\"b\\\\c\""},
+	        {"\n\t\x7f\x01", "\"\\n\\u0009\\u007f\\u0001\""},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup_str struct str s = STR_INIT;
+		str_add_json(&s, cases[i][0]);
+		assert_string_equal(str_text(&s), cases[i][1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(grows),
 	        cmocka_unit_test(keeps_its_bound),
 	        cmocka_unit_test(escapes),
+	        cmocka_unit_test(json_strings),
 	};
 	return cmocka_run_group_tests_name("core/str", tests, NULL, NULL);
 }

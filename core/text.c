@@ -53,6 +53,24 @@ bool text_make_utf8(char *s, size_t n)
 	return bad;
 }
 
+size_t text_control(const char *s)
+{
+	const unsigned char *c = (const unsigned char *)s;
+	if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+		return 2;
+	return c[0] && (c[0] < 32 || c[0] == 127);
+}
+
+void text_blank(char *s, const char *keep)
+{
+	char *to = s;
+	for (size_t n; *s; s += n ? n : 1) {
+		n = text_control(s);
+		*to++ = n && !strchr(keep, *s) ? ' ' : *s;
+	}
+	*to = '\0';
+}
+
 size_t text_utf8_prefix(const char *s, size_t n)
 {
 	size_t start = n; /* of the last character */

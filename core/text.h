@@ -11,6 +11,10 @@ bool text_is_utf8(const char *s, size_t n);
 bool text_make_utf8(char *s, size_t n);
 /** Bytes of ${s} without a last character that was cut off within its bytes. */
 size_t text_utf8_prefix(const char *s, size_t n);
+/** Bytes of the control character at ${s}: C0 and DEL one, C1 two (terminals obey those as well); 0 for any other character. */
+size_t text_control(const char *s);
+/** Put a space in place of every control character in ${s} but those of ${keep}: foreign text must not steer a terminal. */
+void text_blank(char *s, const char *keep);
 /** Length in UTF-16 code units of ${n} bytes of valid UTF-8. */
 size_t text_utf16_len(const char *s, size_t n);
 /** Bytes of the longest prefix of at most ${units} UTF-16 code units that ends on a character boundary. */

@@ -158,6 +158,31 @@ static void distances(void **state)
 	assert_int_equal(text_distance("", w65), 65);
 }
 
+static void controls(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *blank;
+	} cases[] = {{"", ""},
+	             {"plain é 🙂", "plain é 🙂"},
+	             {"a\033[2Jb", "a [2Jb"},
+	             {"a\x7f"
+	              "b\r",
+	              "a b "},
+	             {"\xc2\x9b"
+	              "31m",
+	              " 31m"}, /* CSI as one character */
+	             {"\xc2\xa0\xc2\x80", "\xc2\xa0 "},
+	             {"two\nlines\t", "two\nlines "}};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup_free char *s = mem_strdup(cases[i].text);
+		text_blank(s, "\n");
+		assert_string_equal(s, cases[i].blank);
+	}
+	assert_int_equal(text_control(""), 0);
+	assert_int_equal(text_control("\xc2"), 0);
+}
+
 static void nearest(void **state)
 {
 	(void)state;
@@ -194,6 +219,7 @@ int main(void)
 	        cmocka_unit_test(utf8_validity), cmocka_unit_test(prefix_drops_half_a_character),
 	        cmocka_unit_test(utf16_units),   cmocka_unit_test(columns),
 	        cmocka_unit_test(distances),     cmocka_unit_test(nearest),
+	        cmocka_unit_test(controls),
 	};
 	return cmocka_run_group_tests_name("core/text", tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 #include "gateway/protocol.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -107,9 +108,7 @@ static void read_user(const cJSON *value, char user[129])
 		snprintf(user, 129, "%s", value->valuestring);
 	else if (cJSON_IsNumber(value) && fabs(value->valuedouble) < 9e15)
 		snprintf(user, 129, "%.0f", value->valuedouble);
-	for (char *p = user; *p; p++)
-		if ((unsigned char)*p < ' ')
-			*p = ' ';
+	text_blank(user, "");
 }
 
 static const char *read_version(const cJSON *value)

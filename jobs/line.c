@@ -29,13 +29,12 @@ char *line_clean(const char *text, size_t len, size_t max)
 	const char *end = text + len;
 	for (const char *p = text; p < end;) {
 		size_t n = char_length(p, end);
-		unsigned char c = (unsigned char)*p;
-		if (c == 27)
+		if (*p == '\033')
 			n = escape_length(p, end);
-		else if (n > 1 || (c >= 32 && c != 127 && n) || c == '\t' || c == '\n')
-			str_addn(&out, p, n);
 		else if (!n)
 			str_addc(&out, '?');
+		else if (*p == '\t' || *p == '\n' || (*p && !text_control(p)))
+			str_addn(&out, p, n);
 		p += n ? n : 1;
 	}
 	cleanup_free char *valid = str_take(&out);

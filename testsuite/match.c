@@ -1,5 +1,6 @@
 #include "testsuite/match.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include <regex.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +22,11 @@ void match_quote(struct str *out, const char *text, size_t max)
 	str_addc(out, '"');
 	size_t i = 0;
 	for (; text[i] && i < max; i++) {
-		unsigned char c = (unsigned char)text[i];
-		if (c == '\n')
+		size_t control = text_control(text + i);
+		if (text[i] == '\n')
 			str_add(out, "\\n");
-		else if (c < ' ' || c == 127)
-			str_addf(out, "\\x%02x", c);
+		else if (control)
+			str_addf(out, "\\x%02x", (unsigned char)text[i += control - 1]);
 		else
 			str_addc(out, text[i]);
 	}
