@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -298,6 +299,26 @@ static void rates_are_rounded_down(void **state)
 
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* Whose it is not, it leaves alone: /tmp is everybody's. */
+static void the_directory_of_another_user_is_not_swept(void **state)
+{
+	struct bench *b = *state;
+	struct err err = {0};
+	cJSON *result = NULL;
+	if (geteuid() != 0)
+		skip();
+	write_scenario(b, "files", "  - run: {argv: [\"true\"]}\n");
+	int64_t last = 0;
+	assert_int_equal(db_get_int(b->st->db, &last, &err, "SELECT coalesce(max(id), 0) FROM jobs", ""), 0);
+	cleanup_free char *dir = mem_printf("/tmp/cft-%.8s-%lld", b->st->install, (long long)last + 1);
+	cleanup_free char *stack = mem_printf("%s/1", dir);
+	assert_int_equal(dir_make(stack, 0700, &err), 0);
+	assert_int_equal(chown(dir, 54321, 54321), 0);
+	assert_int_equal(run(b, "{}", "cli:test", &result, &err), -1);
+	assert_true(path_exists(stack));
+	assert_int_equal(tree_remove(dir, &err), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +328,7 @@ int main(void)
 	        WITH_BENCH(time_is_limited),
 	        WITH_BENCH(what_is_refused),
 	        WITH_BENCH(cancelled_in_the_middle),
+	        WITH_BENCH(the_directory_of_another_user_is_not_swept),
 	        cmocka_unit_test(reports_hold_what_happened),
 	        cmocka_unit_test(rates_are_rounded_down),
 	};
