@@ -6,6 +6,7 @@
 #include "core/id.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include "jobs/audit.h"
 #include "jobs/job.h"
 #include "sessions/session.h"
@@ -152,7 +153,8 @@ const char *call_word(const char **rest, char *buf, size_t size)
 {
 	*rest += strspn(*rest, " \t\r\n");
 	size_t n = strcspn(*rest, " \t\r\n");
-	snprintf(buf, size, "%.*s", (int)(n < size ? n : size - 1), *rest);
+	/* half a character would make Telegram refuse the whole answer */
+	snprintf(buf, size, "%.*s", (int)(n < size ? n : text_utf8_prefix(*rest, size - 1)), *rest);
 	*rest += n;
 	*rest += strspn(*rest, " \t\r\n");
 	return buf;

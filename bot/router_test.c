@@ -1,6 +1,7 @@
 #include "bot/callbacks.h"
 #include "bot/test_bot.h"
 #include "core/clock.h"
+#include "core/text.h"
 
 #define NO_GATEWAY "ws://127.0.0.1:1"
 
@@ -110,6 +111,18 @@ static void odd_updates_get_a_sensible_answer_or_none(void **state)
 	}
 	assert_int_equal(
 	        json_int(t.fake.calls[fake_nth(&t.fake, "sendMessage", 1)].body, "message_thread_id", 0), 44);
+	test_bot_close(&t);
+}
+
+static void a_long_word_is_cut_between_characters(void **state)
+{
+	(void)state;
+	struct test_bot t;
+	test_bot_open(&t, NO_GATEWAY, NULL);
+	const char *said =
+	        test_bot_ask(&t, 1, 5, "/help жжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжжж");
+	assert_has(said, "/ж");
+	assert_true(text_is_utf8(said, strlen(said)));
 	test_bot_close(&t);
 }
 
@@ -350,6 +363,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(commands_are_answered),
 	        cmocka_unit_test(odd_updates_get_a_sensible_answer_or_none),
+	        cmocka_unit_test(a_long_word_is_cut_between_characters),
 	        cmocka_unit_test(strangers_are_refused_and_nothing_runs),
 	        cmocka_unit_test(languages_are_chosen),
 	        cmocka_unit_test(an_effect_happens_once),
