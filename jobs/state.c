@@ -4,6 +4,7 @@
 #include "core/mem.h"
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,6 +108,14 @@ static const char *const migrations[] = {
         NULL,
 };
 
+/* Never a directory that others may have made before us, such as one in /tmp. */
+static const char *home(void)
+{
+	const char *set = getenv("HOME");
+	const struct passwd *user = set ? NULL : getpwuid(geteuid());
+	return set ? set : user ? user->pw_dir : "";
+}
+
 char *state_dir(const struct config *cfg)
 {
 	const char *set = config_text(cfg, "STATE_DIR");
@@ -118,8 +127,7 @@ char *state_dir(const struct config *cfg)
 	else if (getenv("XDG_STATE_HOME"))
 		relative = mem_printf("%s/codefoundry", getenv("XDG_STATE_HOME"));
 	else
-		relative =
-		        mem_printf("%s/.local/state/codefoundry", getenv("HOME") ? getenv("HOME") : "/tmp");
+		relative = mem_printf("%s/.local/state/codefoundry", home());
 	if (relative[0] == '/')
 		return TAKE(relative);
 	char cwd[PATH_MAX];

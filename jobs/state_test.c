@@ -123,9 +123,28 @@ static void a_database_of_a_newer_program_is_refused(void **unused)
 	assert_non_null(strstr(err.msg, "newer"));
 }
 
+static void without_a_home_it_is_not_in_tmp(void **unused)
+{
+	(void)unused;
+	struct err err;
+	int status;
+	pid_t pid = fork();
+	if (pid == 0) { /* somebody whose uid has no entry */
+		unsetenv("HOME");
+		unsetenv("XDG_STATE_HOME");
+		if (config_set(cfg, "STATE_DIR", NULL, &err) || (geteuid() == 0 && seteuid(54321)))
+			_exit(2);
+		cleanup_free char *where = state_dir(cfg);
+		_exit(strncmp(where, "/tmp", 4) == 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test_setup_teardown(without_a_home_it_is_not_in_tmp, setup, teardown),
 	        cmocka_unit_test_setup_teardown(first_open_makes_a_private_directory_and_an_id, setup,
 	                                        teardown),
 	        cmocka_unit_test_setup_teardown(eight_processes_that_open_at_once_agree, setup, teardown),
