@@ -1,4 +1,5 @@
 #include "cli/args.h"
+#include "core/text.h"
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,7 @@
 
 static int set(const struct arg *arg, const char *value, struct err *err)
 {
-	char *end;
+	int64_t *number = arg->target;
 	struct arg_list *list = arg->target;
 	switch (arg->type) {
 	case ARG_FLAG:
@@ -17,11 +18,10 @@ static int set(const struct arg *arg, const char *value, struct err *err)
 		*(const char **)arg->target = value;
 		return 0;
 	case ARG_INT:
-		*(int64_t *)arg->target = strtoll(value, &end, 10);
-		if (end == value || *end || value[0] == '-')
-			return err_set(err, ERR_USAGE, "--%s takes a whole number, not '%s'", arg->name,
-			               value);
-		return 0;
+		return text_int(value, number) || *number < 0
+		               ? err_set(err, ERR_USAGE, "--%s takes a whole number, not '%s'", arg->name,
+		                         value)
+		               : 0;
 	case ARG_LIST:
 		if (list->n == ARGS_LIST_MAX)
 			return err_set(err, ERR_USAGE, "--%s more than %d times", arg->name, ARGS_LIST_MAX);

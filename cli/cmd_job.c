@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/term.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,9 +11,7 @@
 
 static int parse_id(const char *text, int64_t *id, struct err *err)
 {
-	char *end;
-	*id = strtoll(text, &end, 10);
-	if (end == text || *end || *id <= 0)
+	if (text_int(text, id) || *id <= 0)
 		return err_set(err, ERR_USAGE, "'%s' is not a job number; `codefoundry job list` shows them",
 		               text);
 	return 0;

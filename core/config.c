@@ -98,17 +98,6 @@ static bool is_blank(const char *text)
 
 /* -- checking -- */
 
-static int parse_int(const char *text, int64_t *value)
-{
-	char *end;
-	errno = 0;
-	long long v = strtoll(text, &end, 10);
-	if (end == text || *end || errno)
-		return -1;
-	*value = v;
-	return 0;
-}
-
 static int parse_bool(const char *text, bool *value)
 {
 	static const char *const words[] = {"false", "true", "off", "on", "no", "yes", "0", "1"};
@@ -179,7 +168,7 @@ static int parse_range(const struct setting *s, const char *text, int64_t *low, 
 {
 	char *end;
 	*low = strtoll(text, &end, 10);
-	if (end == text || *end != '-' || parse_int(end + 1, high))
+	if (end == text || *end != '-' || text_int(end + 1, high))
 		return -1;
 	return *low > *high || *low < s->min || *high > s->max ? -1 : 0;
 }
@@ -192,7 +181,7 @@ static bool acceptable(const struct setting *s, const char *text)
 	case SETTING_TEXT:
 		return true;
 	case SETTING_INT:
-		return parse_int(text, &i) == 0 && i >= s->min && i <= s->max;
+		return text_int(text, &i) == 0 && i >= s->min && i <= s->max;
 	case SETTING_BOOL:
 		return parse_bool(text, &b) == 0;
 	case SETTING_CHOICE:
@@ -366,7 +355,7 @@ int64_t config_int(const struct config *cfg, const char *key)
 	const char *text = config_text(cfg, key);
 	int64_t value = 0;
 	if (text)
-		parse_int(text, &value);
+		text_int(text, &value);
 	return value;
 }
 

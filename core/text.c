@@ -1,5 +1,7 @@
 #include "core/text.h"
-#include <stdint.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define WORD_MAX 64
@@ -69,6 +71,17 @@ void text_blank(char *s, const char *keep)
 		*to++ = n && !strchr(keep, *s) ? ' ' : *s;
 	}
 	*to = '\0';
+}
+
+int text_int(const char *text, int64_t *value)
+{
+	char *end;
+	errno = 0;
+	long long v = strtoll(text, &end, 10);
+	if (end == text || *end || errno || isspace((unsigned char)*text))
+		return -1;
+	*value = v;
+	return 0;
 }
 
 size_t text_utf8_prefix(const char *s, size_t n)

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /** RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
 bool text_is_utf8(const char *s, size_t n);
@@ -15,6 +16,8 @@ size_t text_utf8_prefix(const char *s, size_t n);
 size_t text_control(const char *s);
 /** Put a space in place of every control character in ${s} but those of ${keep}: foreign text must not steer a terminal. */
 void text_blank(char *s, const char *keep);
+/** Read a whole number in decimal and nothing else. Returns 0, or -1 with ${*value} untouched (also when it is out of range). */
+int text_int(const char *text, int64_t *value);
 /** Length in UTF-16 code units of ${n} bytes of valid UTF-8. */
 size_t text_utf16_len(const char *s, size_t n);
 /** Bytes of the longest prefix of at most ${units} UTF-16 code units that ends on a character boundary. */

@@ -183,6 +183,32 @@ static void controls(void **state)
 	assert_int_equal(text_control("\xc2"), 0);
 }
 
+static void whole_numbers(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		int rc;
+		int64_t value;
+	} cases[] = {{"0", 0, 0},
+	             {"-12", 0, -12},
+	             {"+7", 0, 7},
+	             {"9223372036854775807", 0, INT64_MAX},
+	             {"", -1, 5},
+	             {" 1", -1, 5},
+	             {"1 ", -1, 5},
+	             {"9223372036854775808", -1, 5},
+	             {"1.5", -1, 5},
+	             {"0x10", -1, 5},
+	             {"99999999999999999999", -1, 5},
+	             {"zwei", -1, 5}};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		int64_t value = 5;
+		assert_int_equal(text_int(cases[i].text, &value), cases[i].rc);
+		assert_true(value == cases[i].value);
+	}
+}
+
 static void nearest(void **state)
 {
 	(void)state;
@@ -219,7 +245,7 @@ int main(void)
 	        cmocka_unit_test(utf8_validity), cmocka_unit_test(prefix_drops_half_a_character),
 	        cmocka_unit_test(utf16_units),   cmocka_unit_test(columns),
 	        cmocka_unit_test(distances),     cmocka_unit_test(nearest),
-	        cmocka_unit_test(controls),
+	        cmocka_unit_test(controls),      cmocka_unit_test(whole_numbers),
 	};
 	return cmocka_run_group_tests_name("core/text", tests, NULL, NULL);
 }

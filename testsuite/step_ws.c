@@ -233,7 +233,7 @@ static int ws_run(struct play *p, const char *who, const cJSON *args, struct err
 		return -1;
 	struct ws_open *w = find(p, name ? name : "default");
 	if (!w) {
-		int status, rc = connect_new(p, args, name ? name : "default", &w, &status, err);
+		int status = 0, rc = connect_new(p, args, name ? name : "default", &w, &status, err);
 		if (refused)
 			return refused_as(refused, status, rc, err);
 		if (rc)

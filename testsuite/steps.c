@@ -2,6 +2,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,12 +98,9 @@ int step_int(const struct play *p, const cJSON *args, const char *key, int64_t o
 	*out = otherwise;
 	if (!text)
 		return 0;
-	char *end;
-	errno = 0;
-	*out = strtoll(text, &end, 10);
-	if (end == text || *end || errno)
-		return err_set(err, ERR_INVALID, "'%s' wants a whole number, not \"%.80s\"", key, text);
-	return 0;
+	return text_int(text, out)
+	               ? err_set(err, ERR_INVALID, "'%s' wants a whole number, not \"%.80s\"", key, text)
+	               : 0;
 }
 
 const char *step_dir(struct play *p, struct err *err)

@@ -1,6 +1,7 @@
 #include "testsuite/vars.h"
 #include "core/mem.h"
 #include "core/str.h"
+#include "core/text.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -104,12 +105,8 @@ char *vars_expand_value(const struct vars *v, const cJSON *value, struct err *er
 
 static cJSON *integer(const char *text)
 {
-	char *end;
-	errno = 0;
-	long long n = strtoll(text, &end, 10);
-	if (end == text || *end || errno || llabs(n) > (1LL << 53))
-		return NULL;
-	return cJSON_CreateNumber((double)n);
+	int64_t n;
+	return text_int(text, &n) || llabs(n) > (1LL << 53) ? NULL : cJSON_CreateNumber((double)n);
 }
 
 static cJSON *expand_text(const struct vars *v, const char *text, struct err *err)
