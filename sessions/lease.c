@@ -3,6 +3,8 @@
 #include "core/mem.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -29,6 +31,30 @@ bool lease_port_free(int port)
 	                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	return fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
 	       bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(fd, 1) == 0;
+}
+
+/* Whether ${table} of the kernel has a listener on ${port}; also when it cannot be read. */
+static bool listed_in(const char *table, int port)
+{
+	char line[256];
+	unsigned local, state;
+	bool found = false;
+	FILE *f = fopen(table, "re");
+	if (!f)
+		return errno != ENOENT; /* no tcp6 where IPv6 is off */
+	while (!found && fgets(line, sizeof(line), f))
+		found = sscanf(line, "%*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x", &local, &state) == 2 &&
+		        local == (unsigned)port && state == TCP_LISTEN;
+	fclose(f);
+	return found;
+}
+
+/* Held means by a listener. Where ip_local_port_range covers SESSION_PORT_RANGE, an outgoing connection of anybody may
+ * have been given the port as its end and keeps it for a minute of TIME_WAIT: that is nothing the session left. */
+static bool port_held(int port)
+{
+	return !lease_port_free(port) &&
+	       (listed_in("/proc/net/tcp", port) || listed_in("/proc/net/tcp6", port));
 }
 
 /* Find the lowest ${count} ports in a row that nobody leased and that can be bound. Returns the first, 0 for none. */
@@ -181,6 +207,6 @@ int lease_held(struct state *st, const char *uuid, struct err *err)
 		return -1;
 	int held = 0;
 	const cJSON *one;
-	cJSON_ArrayForEach(one, leases) held += !lease_port_free((int)json_int(one, "port", 0));
+	cJSON_ArrayForEach(one, leases) held += port_held((int)json_int(one, "port", 0));
 	return held;
 }

@@ -41,7 +41,7 @@ int lease_port_of(const cJSON *leases, const char *key);
 /** [{service, name, url}] of a stack on the ports lease_list gave, only those in ${services} (array of names). */
 cJSON *lease_endpoints(const cJSON *leases, const cJSON *services);
 
-/** Leased ports of ${uuid} that something still holds: the count, or -1. */
+/** Leased ports of ${uuid} on which something still listens: the count, or -1. */
 int lease_held(struct state *st, const char *uuid, struct err *err);
 
 #endif

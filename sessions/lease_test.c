@@ -109,6 +109,26 @@ static void a_port_in_use_is_skipped(void **data)
 	assert_int_equal(lease_held(t->st, "s", &err), 0);
 }
 
+/* An outgoing connection of anybody whose own end is a leased port is nothing that the session left. */
+static void only_a_listener_holds_a_port(void **data)
+{
+	struct test_state *t = *data;
+	struct err err = {0};
+	struct lease_block b;
+	assert_ok(take(t, "s", &b, err));
+	int server = listen_on(base + 100), client = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in a = {.sin_family = AF_INET,
+	                        .sin_port = htons((uint16_t)b.port),
+	                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	assert_int_equal(bind(client, (struct sockaddr *)&a, sizeof(a)), 0);
+	a.sin_port = htons((uint16_t)(base + 100));
+	assert_int_equal(connect(client, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_false(lease_port_free(b.port));
+	assert_int_equal(lease_held(t->st, "s", &err), 0);
+	close(client);
+	close(server);
+}
+
 static void no_range_is_a_clear_refusal(void **data)
 {
 	struct test_state *t = *data;
@@ -190,6 +210,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(blocks_follow_each_other, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_gap_too_small_is_skipped, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_port_in_use_is_skipped, setup, teardown),
+	        cmocka_unit_test_setup_teardown(only_a_listener_holds_a_port, setup, teardown),
 	        cmocka_unit_test_setup_teardown(no_range_is_a_clear_refusal, setup, teardown),
 	        cmocka_unit_test_setup_teardown(endpoints, setup, teardown),
 	        cmocka_unit_test_setup_teardown(many_at_once, setup, teardown),
