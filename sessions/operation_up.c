@@ -74,8 +74,10 @@ static int bring_up(struct job *job, const struct engine *engine, struct session
 static int take_back(struct job *job, struct session_row *row, struct err *err)
 {
 	struct state *st = job_state(job);
-	struct err down = {0};
-	bool cancelled = err->code == ERR_CANCELLED, resumed = operation_resumed(row);
+	struct err down = {0}, why = {0};
+	/* told to end while a step failed in its own way, such as a supervisor that got the same signal: cancelled */
+	bool cancelled = err->code == ERR_CANCELLED || (job_check(job, &why) && why.code == ERR_CANCELLED);
+	bool resumed = operation_resumed(row);
 	job_shield(job);
 	job_progress(job, "undo", 90, "session %s: removing what was started", row->name);
 	err_wrap(err, "start session %s", row->name);

@@ -222,6 +222,17 @@ static void cancel_and_stop_during_a_start(void **data)
 	}
 }
 
+/* The signal that cancels a start may end its supervisor first, so that the step fails: it is cancelled all the same. */
+static void cancel_that_looks_like_a_failure(void **data)
+{
+	struct test_state *t = *data;
+	int64_t id = enqueue(t, "session.start", "{\"name\":\"slow\"}");
+	wait_for(spawn_job(id, "launch.cancel"));
+	job_ended(t, id, JOB_CANCELLED);
+	assert_int_equal(count(t, "SELECT count(*) FROM sessions"), 0);
+	assert_nothing_left(t);
+}
+
 static void what_escapes_is_killed(void **data)
 {
 	struct test_state *t = *data;
@@ -339,6 +350,7 @@ int main(int argc, char **argv)
 	        T(many_at_once),
 	        T(a_failed_start_leaves_its_reason),
 	        T(cancel_and_stop_during_a_start),
+	        T(cancel_that_looks_like_a_failure),
 	        T(what_escapes_is_killed),
 	        T(nested_ones_die_with_it),
 	        T(services),

@@ -149,6 +149,14 @@ static inline void kill_at(const char *step, bool done)
 		raise(SIGKILL);
 }
 
+/* Cancelled at the step "launch" of session "slow", which then fails. */
+static inline void cancel_at_launch(const char *step, bool done)
+{
+	cleanup_free char *log = mem_printf("%s/sessions/slow/supervisor.log", getenv("STATE_DIR"));
+	if (!strcmp(step, "launch") && !done && symlink("nowhere", log) == 0)
+		raise(SIGTERM);
+}
+
 static inline int open_quiet(struct test_state *t)
 {
 	static const struct setting *const tables[] = {state_settings, worker_settings, session_settings,
@@ -162,7 +170,7 @@ static inline int exec_main(const char *id, struct test_state *t, struct err *er
 	const char *kill_text = getenv("CF_TEST_KILL");
 	if (kill_text && sscanf(kill_text, "%63[^.]", kill_step) == 1) {
 		kill_done = strstr(kill_text, ".done");
-		step_hook = kill_at;
+		step_hook = strstr(kill_text, ".cancel") ? cancel_at_launch : kill_at;
 	}
 	return jobs_exec(t->st, kinds, atoll(id), err);
 }
