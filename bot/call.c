@@ -88,10 +88,26 @@ bool call_may(const struct call *c, const char *owner)
 	return c->role == ROLE_ADMIN || (owner && strcmp(owner, call_owner(c, self)) == 0);
 }
 
+static char *origin_of(const struct call *c)
+{
+	return mem_printf("tg:%" PRId64 ":%" PRId64, c->bot->id, c->u->id);
+}
+
+/* An attempt at this update that was killed may have enqueued its job already. It was checked then; what it is about may
+ * be gone by now, because the job did it. */
+static int is_begun(struct call *c, int64_t *begun, struct err *err)
+{
+	cleanup_free char *origin = origin_of(c);
+	return db_get_int(c->bot->st->db, begun, err, "SELECT 1 FROM jobs WHERE origin = ?", "t", origin);
+}
+
 int call_check_session(struct call *c, const char *name, struct err *err)
 {
-	if (session_name_check(name, err))
+	int64_t begun = 0;
+	if (session_name_check(name, err) || is_begun(c, &begun, err))
 		return -1;
+	if (begun)
+		return 0;
 	cleanup_free char *owner = session_owner(c->bot->st, name, err);
 	if (!owner)
 		return -1;
@@ -110,6 +126,21 @@ int call_audit(const struct call *c, const char *action, const char *target, con
 	return audit_add(c->bot->st, call_owner(c, owner), "bot", action, target, outcome, NULL, err);
 }
 
+/* The job and its line in the audit log in one commit: neither is there without the other. */
+static int enqueue(struct call *c, const struct job_request *req, int64_t *id, bool *fresh, struct err *err)
+{
+	struct state *st = c->bot->st;
+	if (db_begin(st->db, err))
+		return -1;
+	if (jobs_enqueue(st, req, id, fresh, err) ||
+	    (*fresh && call_audit(c, req->kind, req->session, "ok", err)) || db_commit(st->db, err)) {
+		db_rollback(st->db);
+		return -1;
+	}
+	state_ring(st);
+	return 0;
+}
+
 int call_job(struct call *c, const char *kind, cJSON *args, const char *session, const char *title,
              struct err *err)
 {
@@ -117,14 +148,13 @@ int call_job(struct call *c, const char *kind, cJSON *args, const char *session,
 	char owner[32], key[48];
 	int64_t id = 0;
 	bool fresh = false;
-	cleanup_free char *origin = mem_printf("tg:%" PRId64 ":%" PRId64, c->bot->id, c->u->id);
+	cleanup_free char *origin = origin_of(c);
 	struct job_request req = {.kind = kind,
 	                          .args = owned,
 	                          .owner = call_owner(c, owner),
 	                          .origin = origin,
 	                          .session = session};
-	if (jobs_enqueue(c->bot->st, &req, &id, &fresh, err) ||
-	    (fresh && call_audit(c, kind, session, "ok", err)))
+	if (enqueue(c, &req, &id, &fresh, err))
 		return -1;
 	cleanup_free char *ref = mem_printf("%" PRId64, id), *chat = mem_printf("%" PRId64, c->u->chat);
 	log_with(LOG_INFO, LOG_FIELDS({"chat", chat}, {"job", ref}, {"session", session}), "%s enqueued%s",

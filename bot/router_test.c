@@ -193,6 +193,88 @@ static void an_effect_happens_once(void **state)
 	test_bot_close(&t);
 }
 
+static void add_session(struct test_bot *t, const char *name, const char *owner)
+{
+	assert_ok(
+	        db_run(t->bot.st->db, err,
+	               "INSERT INTO sessions (uuid, name, owner, engine, state, dir, created_at, expires_at)"
+	               " VALUES (?, ?, ?, 'process', 'stopped', ?, ?, ?)",
+	               "tttt"
+	               "ii",
+	               name, name, owner, t->dir, clock_now_ms(), clock_now_ms() + 3600000));
+}
+
+/* As after a kill between the commit of the effect and that of the answer, to update ${id} of user 5. */
+static void killed_before_the_answer(struct test_bot *t, int64_t id, const char *text)
+{
+	cleanup_free char *raw =
+	        mem_printf("{\"update_id\":%" PRId64
+	                   ",\"message\":{\"message_id\":1,\"from\":{\"id\":5,\"first_name\":\"A\"},"
+	                   "\"chat\":{\"id\":5,\"type\":\"private\"},\"text\":\"%s\"}}",
+	                   id, text);
+	assert_ok(db_run(t->bot.db, err, "UPDATE updates SET state = 'new', raw = ? WHERE update_id = ?",
+	                 "ti", raw, id));
+	assert_ok(db_run(t->bot.db, err, "DELETE FROM outbox", ""));
+	assert_ok(db_run(t->bot.db, err, "DELETE FROM progress", ""));
+	test_bot_stop(t);
+	test_bot_start(t, NO_GATEWAY, NULL);
+}
+
+static const char *recovered(struct test_bot *t)
+{
+	size_t before = fake_count(&t->fake, "sendMessage");
+	assert_ok(router_recover(&t->bot, err));
+	test_bot_drain(t);
+	assert_int_equal(fake_count(&t->fake, "sendMessage"), before + 1);
+	return fake_text(&t->fake, "sendMessage", before);
+}
+
+/* Enqueued, killed, and the job has removed the session before the restart: the answer is the job, not "no session". */
+static void a_stop_is_answered_after_its_effect(void **state)
+{
+	(void)state;
+	struct test_bot t;
+	test_bot_open(&t, NO_GATEWAY, NULL);
+	add_session(&t, "demo", "tg:5");
+	test_bot_ask(&t, 1, 5, "/session stop demo now");
+	assert_ok(db_run(t.bot.st->db, err, "DELETE FROM sessions", ""));
+	killed_before_the_answer(&t, 1, "/session stop demo now");
+	assert_has(recovered(&t), "Stopping session demo");
+	assert_int_equal(test_bot_state_int(&t, "SELECT count(*) FROM jobs"), 1);
+	test_bot_close(&t);
+}
+
+/* "The newest job" was cancelled, then the process was killed: the restart must not cancel the one before it. */
+static void a_cancel_happens_once(void **state)
+{
+	(void)state;
+	struct test_bot t;
+	test_bot_open(&t, NO_GATEWAY, NULL);
+	test_bot_ask(&t, 1, 5, "/session start one");
+	test_bot_ask(&t, 2, 5, "/session start two");
+	assert_has(test_bot_ask(&t, 3, 5, "/cancel"), "is being cancelled");
+	killed_before_the_answer(&t, 3, "/cancel");
+	assert_has(recovered(&t), "Job 2 ");
+	assert_int_equal(test_bot_state_int(&t, "SELECT count(*) FROM jobs WHERE state = 'queued'"), 1);
+	assert_int_equal(test_bot_state_int(&t, "SELECT count(*) FROM audit WHERE action = 'job.cancel'"), 1);
+	assert_has(test_bot_ask(&t, 4, 5, "/cancel"), "is being cancelled");
+	assert_int_equal(test_bot_state_int(&t, "SELECT count(*) FROM jobs WHERE state = 'queued'"), 0);
+	test_bot_close(&t);
+}
+
+/* Said right after the start, before the start has made its row. */
+static void a_session_that_is_about_to_start_is_known(void **state)
+{
+	(void)state;
+	struct test_bot t;
+	test_bot_open(&t, NO_GATEWAY, NULL);
+	test_bot_ask(&t, 1, 5, "/session start demo");
+	assert_has(test_bot_ask(&t, 2, 6, "/session stop demo now"), "belongs to somebody else");
+	assert_has(test_bot_ask(&t, 3, 5, "/session stop demo now"), "Stopping session demo");
+	assert_int_equal(test_bot_state_int(&t, "SELECT count(*) FROM jobs"), 2);
+	test_bot_close(&t);
+}
+
 static void a_repeated_update_is_ignored(void **state)
 {
 	(void)state;
@@ -231,17 +313,6 @@ static void poison_is_set_aside(void **state)
 	test_bot_drain(&t);
 	assert_int_equal(fake_count(&t.fake, "sendMessage"), 2);
 	test_bot_close(&t);
-}
-
-static void add_session(struct test_bot *t, const char *name, const char *owner)
-{
-	assert_ok(
-	        db_run(t->bot.st->db, err,
-	               "INSERT INTO sessions (uuid, name, owner, engine, state, dir, created_at, expires_at)"
-	               " VALUES (?, ?, ?, 'process', 'stopped', ?, ?, ?)",
-	               "tttt"
-	               "ii",
-	               name, name, owner, t->dir, clock_now_ms(), clock_now_ms() + 3600000));
 }
 
 static void stopping_asks_first(void **state)
@@ -367,6 +438,9 @@ int main(void)
 	        cmocka_unit_test(strangers_are_refused_and_nothing_runs),
 	        cmocka_unit_test(languages_are_chosen),
 	        cmocka_unit_test(an_effect_happens_once),
+	        cmocka_unit_test(a_stop_is_answered_after_its_effect),
+	        cmocka_unit_test(a_cancel_happens_once),
+	        cmocka_unit_test(a_session_that_is_about_to_start_is_known),
 	        cmocka_unit_test(a_repeated_update_is_ignored),
 	        cmocka_unit_test(poison_is_set_aside),
 	        cmocka_unit_test(stopping_asks_first),

@@ -63,6 +63,8 @@ struct job_request {
 	int64_t timeout_ms;  /* 0: the kind's */
 };
 
+/* Enqueue and cancel join an open transaction of the caller's, who then rings after the commit (state_ring). */
+
 /** Enqueue and ring. Returns 0 and ${*id}; ${*fresh} (may be NULL) is false when the origin was known and ${*id} is that job's. */
 int jobs_enqueue(struct state *st, const struct job_request *req, int64_t *id, bool *fresh, struct err *err);
 

@@ -109,13 +109,16 @@ static int cancel_in_transaction(struct state *st, int64_t id, const char *by, s
 
 int jobs_cancel(struct state *st, int64_t id, const char *by, struct err *err)
 {
-	if (db_begin(st->db, err))
+	bool own = !db_in_transaction(st->db);
+	if (own && db_begin(st->db, err))
 		return -1;
-	if (cancel_in_transaction(st, id, by, err) || db_commit(st->db, err)) {
-		db_rollback(st->db);
+	if (cancel_in_transaction(st, id, by, err) || (own && db_commit(st->db, err))) {
+		if (own)
+			db_rollback(st->db);
 		return -1;
 	}
-	state_ring(st);
+	if (own)
+		state_ring(st);
 	return 0;
 }
 

@@ -36,7 +36,8 @@ cJSON *sessions_list(struct state *st, bool all, struct err *err);
 /** One of them, plus {dir, receipt?}; a removed one is answered from its receipt (state "removed"). NULL with ERR_NOT_FOUND. */
 cJSON *session_show(struct state *st, const char *name, struct err *err);
 
-/** The owner's text of an alive session, NULL with ERR_NOT_FOUND; for permission checks. The caller frees it. */
+/** The owner's text of an alive session, or of the start under way that will make it; NULL with ERR_NOT_FOUND. For permission
+ * checks. The caller frees it. */
 char *session_owner(struct state *st, const char *name, struct err *err);
 
 /** Last ${n} lines of ${service} (NULL: all services, merged with prefixes) as an array of strings. */

@@ -67,7 +67,19 @@ cJSON *session_show(struct state *st, const char *name, struct err *err)
 char *session_owner(struct state *st, const char *name, struct err *err)
 {
 	cleanup_row struct session_row row = {0};
-	return operation_find(st, name, &row, err) ? NULL : TAKE(row.owner);
+	cleanup_free char *starter = NULL;
+	struct err ignored = {0};
+	if (operation_find(st, name, &row, err) == 0)
+		return TAKE(row.owner);
+	if (err->code != ERR_NOT_FOUND ||
+	    db_get_text(st->db, &starter, &ignored,
+	                "SELECT owner FROM jobs WHERE session = ? AND kind = 'session.start'"
+	                " AND state IN ('queued','running') ORDER BY id LIMIT 1",
+	                "t", name) ||
+	    !starter)
+		return NULL;
+	err_clear(err);
+	return TAKE(starter);
 }
 
 /* -- logs -- */
