@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define MAX_FRAME (4u << 20)
+#define AT_ONCE                                                                                              \
+	30 /* requests under way: our gateway refuses the 33rd of one connection, and all users share this one */
 
 static void link_free(struct link *l);
 
@@ -48,11 +50,19 @@ static void send_request(struct link *l, struct request *r)
 	r->deadline = clock_mono_ms() + l->opt.silence_ms;
 }
 
-static void send_all(struct link *l)
+void link_send(struct link *l)
 {
+	int under_way = 0;
+	if (!l->connected || clock_mono_ms() < l->hold_until)
+		return;
 	for (struct request *r = l->requests; r; r = r->next)
-		if (!r->sent)
-			send_request(l, r);
+		under_way += r->sent;
+	for (struct request *r = l->requests; r && under_way < AT_ONCE; r = r->next) {
+		if (r->sent)
+			continue;
+		send_request(l, r);
+		under_way++;
+	}
 }
 
 static void ping(void *arg)
@@ -80,7 +90,7 @@ static void opened(void *arg, struct ws *ws)
 	l->retry_ms = l->opt.first_retry_ms;
 	log_info("connected to the gateway");
 	if (!MUTANT("link_forgets_what_waited"))
-		send_all(l);
+		link_send(l);
 	ping(l);
 	loop_timer_set(l->pinger, l->opt.ping_ms, l->opt.ping_ms);
 }
@@ -140,11 +150,15 @@ static void give_up_late(void *arg)
 	int64_t now = clock_mono_ms();
 	for (struct request *r = l->requests, *next; r; r = next) {
 		next = r->next;
-		if (now >= r->deadline)
+		if (!r->sent && l->connected)
+			r->deadline =
+			        now + l->opt.give_up_ms; /* it waits for its turn, not for the gateway */
+		else if (now >= r->deadline)
 			link_give_up(l, r);
 		else if (!r->sent)
 			progress_report(l->progress, r->id, 0, texts_raw(r->lang, T_WAITING_GATEWAY));
 	}
+	link_send(l);
 	if (!l->requests)
 		loop_timer_clear(l->deadlines);
 }
@@ -155,7 +169,9 @@ static int load(struct link *l, struct err *err)
 	int row;
 	if (db_query(l->db, &q, err,
 	             "SELECT id, frame, round, chat, topic, user, lang, title FROM requests WHERE state = "
-	             "'open'",
+	             "'open'"
+	             " ORDER BY (SELECT max(p.id) FROM progress p WHERE p.source = 'request' AND p.ref = "
+	             "requests.id)",
 	             ""))
 		return -1;
 	while ((row = query_next(&q, err)) > 0) {
@@ -174,8 +190,10 @@ static int load(struct link *l, struct err *err)
 		texts_lang(query_text(&q, 6), &r->lang);
 		r->title = mem_strdup(query_text(&q, 7));
 		r->deadline = clock_mono_ms() + l->opt.give_up_ms;
-		r->next = l->requests;
-		l->requests = r;
+		struct request **last = &l->requests;
+		while (*last)
+			last = &(*last)->next;
+		*last = r;
 	}
 	return row;
 }
@@ -185,8 +203,7 @@ void link_sync(struct link *l)
 	struct err err = {0};
 	if (load(l, &err))
 		log_error("requests to the gateway cannot be read: %s", err.msg);
-	if (l->connected)
-		send_all(l);
+	link_send(l);
 	if (l->requests && !loop_timer_active(l->deadlines))
 		loop_timer_set(l->deadlines, 1000, 1000);
 }

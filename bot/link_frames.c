@@ -35,6 +35,7 @@ static void settle(struct link *l, struct request *r, const char *state, const c
 		log_error("an answer of the gateway cannot be recorded: %s", err.msg);
 	}
 	progress_sync(l->progress);
+	link_send(l);
 }
 
 /* Buttons mean something only when they are written together with the message that shows them. */
@@ -111,9 +112,23 @@ static void on_deployed(struct link *l, struct request *r, const cJSON *frame)
 	settle(l, r, "done", str_text(&html), NULL);
 }
 
+/* All users share one connection, so its limits are met by many people at once: none of them is told, all wait. */
+static bool too_much(struct link *l, struct request *r, const cJSON *frame)
+{
+	const char *code = json_text(frame, "data.code");
+	if (!code || strcmp(code, "RATE_LIMITED") || ++r->holds > LINK_HOLDS)
+		return false;
+	r->sent = false;
+	r->deadline = clock_mono_ms() + l->opt.give_up_ms;
+	l->hold_until = clock_mono_ms() + LINK_HOLD_MS;
+	return true;
+}
+
 static void on_error(struct link *l, struct request *r, const cJSON *frame)
 {
 	const char *text = flat_or_data(frame, "content", "error");
+	if (too_much(l, r, frame))
+		return;
 	if (!text)
 		text = json_text(frame, "data.message");
 	cleanup_free char *html = texts_make(r->lang, T_GATEWAY_ERROR, TEXT_ARGS({"error", text}));
@@ -208,7 +223,7 @@ void link_frame(struct link *l, const char *text, size_t len)
 		snprintf(l->own_id, sizeof(l->own_id), "%s", id); /* the welcome */
 		return;
 	}
-	if (!r && strcmp(type, "error") == 0)
+	if (!r && strcmp(type, "error") == 0 && strcmp(id, l->ping_id))
 		r = only_sent(l);
 	for (size_t i = 0; r && i < ARRAY_LEN(handlers); i++) {
 		if (strcmp(handlers[i].type, type) == 0) {

@@ -319,6 +319,39 @@ static void a_silent_gateway_is_told(void **state)
 	bench_close(&b);
 }
 
+/* Many people's requests wait for their turn on the one connection, in order, and nobody is told that it was too much. */
+static void a_crowd_waits_for_its_turn(void **state)
+{
+	(void)state;
+	struct bench b;
+	char name[24], want[37];
+	bench_open(&b, true);
+	fake_run(&b.t.fake, connected, &b);
+	for (int i = 1; i <= 40; i++) {
+		snprintf(name, sizeof(name), "hello %d", i);
+		test_bot_text(&b.t, i, 5, "en", name);
+	}
+	wait_frame(&b, 30);
+	answer(&b, json_text(b.g.frames[0], "sessionId"),
+	       "\"type\":\"error\",\"content\":\"Too many\",\"data\":{\"code\":\"RATE_LIMITED\"}");
+	for (size_t i = 1; i < 30; i++)
+		answer(&b, json_text(b.g.frames[i], "sessionId"), "\"type\":\"complete\",\"content\":\"Hi\"");
+	wait_frame(&b, 41); /* after the hold: the first again, then the ten that waited */
+	for (size_t i = 0; i < 41; i++) {
+		size_t nth = i < 30 ? i + 1 : i == 30 ? 1 : i;
+		cleanup_free char *update = mem_printf("77:%zu", nth);
+		id_uuid_of(update, want);
+		assert_string_equal(json_text(b.g.frames[i], "sessionId"), want);
+		if (i >= 30)
+			answer(&b, want, "\"type\":\"complete\",\"content\":\"Hi\"");
+	}
+	fake_run(&b.t.fake, no_request, &b);
+	for (size_t i = 0; i < b.t.fake.n; i++)
+		assert_string_equal(json_text(b.t.fake.calls[i].body, "text"), "Hi");
+	assert_int_equal(b.t.fake.n, 40);
+	bench_close(&b);
+}
+
 static void nonsense_changes_nothing(void **state)
 {
 	static const char *const frames[] = {"not json",
@@ -355,6 +388,7 @@ int main(void)
 	        cmocka_unit_test(a_lost_connection_asks_again_with_the_same_id),
 	        cmocka_unit_test(a_gateway_that_is_down_is_waited_for_then_told),
 	        cmocka_unit_test(a_silent_gateway_is_told),
+	        cmocka_unit_test(a_crowd_waits_for_its_turn),
 	        cmocka_unit_test(nonsense_changes_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
