@@ -130,7 +130,7 @@ static void sort_answer(const struct http_response *res, struct api_result *out,
 	out->migrate_to = json_int(*tree, "parameters.migrate_to_chat_id", 0);
 }
 
-void api_sort(const struct http_response *res, const struct err *err, struct api_result *out, cJSON **tree)
+static void sort(const struct http_response *res, const struct err *err, struct api_result *out, cJSON **tree)
 {
 	*out = (struct api_result){
 	        .status = API_NETWORK, .description = err ? err->msg : "", .retry_after_ms = 1000};
@@ -147,7 +147,7 @@ static void answered(void *arg, const struct http_response *res, const struct er
 	cleanup_json cJSON *tree = NULL;
 	struct api_result out;
 	unlink_call(p);
-	api_sort(res, err, &out, &tree);
+	sort(res, err, &out, &tree);
 	p->done(p->arg, &out);
 	free(p);
 }

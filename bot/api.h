@@ -55,7 +55,4 @@ void api_call(struct api *api, const char *method, const char *body, size_t len,
 void api_upload(struct api *api, const char *method, const cJSON *params, const char *field,
                 const char *file_name, const void *data, size_t len, api_done *done, void *arg);
 
-/** Sort one answer; ${tree} receives what ${out} borrows from. For tests. */
-void api_sort(const struct http_response *res, const struct err *err, struct api_result *out, cJSON **tree);
-
 #endif

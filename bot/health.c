@@ -38,7 +38,8 @@ const struct metric health_metrics[] = {
         {NULL, METRIC_GAUGE, NULL},
 };
 
-const char *health_reason(const struct bot *bot)
+/* NULL when the bot hears its users, else why not. Borrowed. */
+static const char *reason_of(const struct bot *bot)
 {
 	const struct poller *p = bot->poller;
 	if (!p)
@@ -53,7 +54,7 @@ const char *health_reason(const struct bot *bot)
 static void answer_health(const struct health *h, struct http_exchange *x)
 {
 	const struct bot *bot = h->bot;
-	const char *reason = health_reason(bot);
+	const char *reason = reason_of(bot);
 	cleanup_json cJSON *body = json_object();
 	json_add_text(body, "status", reason ? "unhealthy" : "healthy");
 	if (reason)
@@ -72,7 +73,7 @@ static void answer_health(const struct health *h, struct http_exchange *x)
 static void answer_metrics(const struct bot *bot, struct http_exchange *x)
 {
 	cleanup_str struct str out = STR_INIT;
-	bool polling = health_reason(bot) == NULL;
+	bool polling = reason_of(bot) == NULL;
 	metrics_set(bot->metrics, M_POLLING, NULL, polling);
 	if (bot->poller)
 		metrics_set(bot->metrics, M_LAST_POLL, NULL, (double)poller_silence_ms(bot->poller) / 1000);

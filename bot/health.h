@@ -12,7 +12,4 @@ extern const struct metric health_metrics[];
 int health_open(struct health **health, struct bot *bot, struct err *err);
 void health_close(struct health *health);
 
-/** NULL when the bot hears its users, else why not. Borrowed. */
-const char *health_reason(const struct bot *bot);
-
 #endif

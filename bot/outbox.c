@@ -19,7 +19,7 @@ static const char *const kind_names[] = {[OUTBOX_SEND] = "send",
                                          [OUTBOX_DOCUMENT] = "document",
                                          [OUTBOX_ANSWER] = "answer"};
 
-struct item *outbox_item_new(struct outbox *o, enum outbox_kind kind, int64_t chat)
+static struct item *item_new(struct outbox *o, enum outbox_kind kind, int64_t chat)
 {
 	struct item *item = mem_alloc(sizeof(*item));
 	item->outbox = o;
@@ -67,7 +67,7 @@ static char *make_body(const struct outbox_message *m)
 
 static int add_one(struct outbox *o, const struct outbox_message *m, struct err *err)
 {
-	struct item *item = outbox_item_new(o, m->kind, m->chat);
+	struct item *item = item_new(o, m->kind, m->chat);
 	item->body = make_body(m);
 	item->document = m->document ? mem_strdup(m->document) : NULL;
 	item->progress = m->progress;
@@ -195,20 +195,10 @@ void outbox_edit_soon(struct outbox *o, int64_t chat, int64_t progress, const ch
 	struct item *item = outbox_pending_edit(o, chat, progress);
 	struct outbox_message m = {.kind = OUTBOX_EDIT, .chat = chat, .html = html, .buttons = buttons};
 	if (!item)
-		item = outbox_item_new(o, OUTBOX_EDIT, chat);
+		item = item_new(o, OUTBOX_EDIT, chat);
 	free(item->body);
 	item->body = make_body(&m);
 	item->progress = progress;
-	outbox_enqueue(o, item);
-	outbox_pump(o);
-}
-
-void outbox_action(struct outbox *o, int64_t chat, int64_t topic, const char *action)
-{
-	struct item *item = outbox_item_new(o, OUTBOX_ACTION, chat);
-	item->body =
-	        topic ? mem_printf("{\"action\":\"%s\",\"message_thread_id\":%" PRId64 "}", action, topic)
-	              : mem_printf("{\"action\":\"%s\"}", action);
 	outbox_enqueue(o, item);
 	outbox_pump(o);
 }
@@ -292,7 +282,7 @@ static int load(struct outbox *o, struct err *err)
 	             ""))
 		return -1;
 	while ((row = query_next(&q, err)) > 0) {
-		struct item *item = outbox_item_new(o, kind_of(query_text(&q, 2)), query_int(&q, 1));
+		struct item *item = item_new(o, kind_of(query_text(&q, 2)), query_int(&q, 1));
 		item->id = query_int(&q, 0);
 		item->body = mem_strdup(query_text(&q, 3));
 		item->document = query_is_null(&q, 4) ? NULL : mem_strdup(query_text(&q, 4));

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum outbox_kind { OUTBOX_SEND, OUTBOX_EDIT, OUTBOX_DOCUMENT, OUTBOX_ANSWER, OUTBOX_ACTION };
+enum outbox_kind { OUTBOX_SEND, OUTBOX_EDIT, OUTBOX_DOCUMENT, OUTBOX_ANSWER };
 
 struct outbox_message {
 	enum outbox_kind kind;
@@ -51,9 +51,6 @@ void outbox_discard(struct outbox *o, size_t mark);
 /** Edit a progress message soon, if nothing newer comes meanwhile; not durable. */
 void outbox_edit_soon(struct outbox *o, int64_t chat, int64_t progress, const char *html,
                       const char *buttons);
-/** "typing…" and the like; forgotten when it fails. */
-void outbox_action(struct outbox *o, int64_t chat, int64_t topic, const char *action);
-
 /** Messages not yet taken by Telegram. */
 size_t outbox_pending(const struct outbox *o);
 /** Those of them that wait for nothing but their turn, not for the time of their chat. */

@@ -62,7 +62,6 @@ struct outbox {
 };
 
 /* outbox.c */
-struct item *outbox_item_new(struct outbox *o, enum outbox_kind kind, int64_t chat);
 void outbox_item_free(struct item *item);
 /** The item is over: remember it for the next flush. */
 void outbox_end(struct outbox *o, const struct item *item, bool sent, int64_t message_id, const char *error);

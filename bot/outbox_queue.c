@@ -71,7 +71,7 @@ void outbox_enqueue(struct outbox *o, struct item *item)
 {
 	item->next = NULL;
 	o->pending++;
-	if (item->kind == OUTBOX_ANSWER || item->kind == OUTBOX_ACTION) {
+	if (item->kind == OUTBOX_ANSWER) {
 		*o->loose_end = item;
 		o->loose_end = &item->next;
 		return;

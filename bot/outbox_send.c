@@ -41,7 +41,6 @@ static const struct {
 static const char *const methods[] = {
         [OUTBOX_SEND] = "sendMessage",      [OUTBOX_EDIT] = "editMessageText",
         [OUTBOX_DOCUMENT] = "sendDocument", [OUTBOX_ANSWER] = "answerCallbackQuery",
-        [OUTBOX_ACTION] = "sendChatAction",
 };
 
 static void over(struct outbox *o, struct item *item, bool sent, int64_t message_id, const char *error)

@@ -370,10 +370,8 @@ static void a_lost_edit_is_forgotten(void **state)
 	fake_on(&b.fake, "editMessageText", 500, "{\"error\":\"unknown method\"}");
 	add(&b, (struct outbox_message){.kind = OUTBOX_SEND, .chat = 1, .html = "open", .progress = p});
 	outbox_edit_soon(b.o, 1, p, "state", NULL);
-	outbox_action(b.o, 1, 0, "typing");
 	drain(&b);
 	assert_int_equal(fake_count(&b.fake, "editMessageText"), 1);
-	assert_int_equal(fake_count(&b.fake, "sendChatAction"), 1);
 	bench_close(&b);
 }
 

@@ -39,7 +39,8 @@ struct progress {
 	int64_t gap_ms, tick_ms;
 };
 
-void progress_bar(struct str *out, int percent)
+/* "▓▓▓▓░░░░░░ 40 %" */
+static void add_bar(struct str *out, int percent)
 {
 	int full = percent < 0 ? 0 : percent > 100 ? 10 : percent / 10;
 	for (int i = 0; i < 10; i++)
@@ -62,7 +63,7 @@ static void follow_free(struct follow *f)
 static void add_head(struct str *out, enum lang lang, const char *title, int percent, const char *text)
 {
 	str_addf(out, "⏳ <b>%s</b>\n", title);
-	progress_bar(out, percent);
+	add_bar(out, percent);
 	str_addc(out, '\n');
 	str_add_html(out, text ? text : texts_raw(lang, T_QUEUED));
 }

@@ -47,7 +47,4 @@ void progress_report(struct progress *p, const char *ref, int percent, const cha
 /** The bell rang: look at the jobs. */
 void progress_look(void *progress);
 
-/** Append the bar of ${percent}: "▓▓▓▓░░░░░░ 40 %". */
-void progress_bar(struct str *out, int percent);
-
 #endif

@@ -166,7 +166,6 @@ static const char *const texts[TEXT_COUNT][LANG_COUNT] = {
 	[T_BUTTON_EXPIRED] = {"This button has expired. Send the command again.", "Кнопка устарела. Отправьте команду ещё раз."},
 	[T_BUTTON_NOT_YOURS] = {"This button is for somebody else.", "Эта кнопка не для вас."},
 	[T_BUTTON_UNKNOWN] = {"This button means nothing any more.", "Эта кнопка больше ничего не значит."},
-	[T_BUTTON_OK] = {"OK", "OK"},
 	[T_KEPT_RUNNING] = {"Session <b>{session}</b> goes on running.", "Сессия <b>{session}</b> работает дальше."},
 	[T_ELAPSED] = {"⏱ {time}", "⏱ {time}"},
 };

@@ -12,13 +12,15 @@
 #define TERM_COLUMNS 12
 #define BAR_WIDTH 20
 
-bool term_colour(void)
+/* Whether standard output is a terminal that wants colour. */
+static bool wants_colour(void)
 {
 	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
 	return isatty(STDOUT_FILENO) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
-int term_width(void)
+/* Columns of the terminal, 80 when unknown. */
+static int terminal_width(void)
 {
 	struct winsize w;
 	if ((ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 || ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0) &&
@@ -85,7 +87,7 @@ void term_table(const struct term_column *columns, size_t n, const cJSON *rows)
 {
 	size_t widths[TERM_COLUMNS] = {0};
 	const cJSON *row;
-	int room = isatty(STDOUT_FILENO) ? term_width() : 1 << 20;
+	int room = isatty(STDOUT_FILENO) ? terminal_width() : 1 << 20;
 	for (size_t c = 0; c < n && c < TERM_COLUMNS; c++) {
 		widths[c] = width_of(columns[c].title);
 		cJSON_ArrayForEach(row, rows)
@@ -95,9 +97,9 @@ void term_table(const struct term_column *columns, size_t n, const cJSON *rows)
 		}
 		room -= c + 1 < n ? (int)widths[c] + 2 : 0;
 	}
-	printf("%s", term_colour() ? "\033[1m" : "");
+	printf("%s", wants_colour() ? "\033[1m" : "");
 	print_row(columns, n, widths, NULL, room);
-	printf("%s", term_colour() ? "\033[0m" : "");
+	printf("%s", wants_colour() ? "\033[0m" : "");
 	cJSON_ArrayForEach(row, rows) print_row(columns, n, widths, row, room);
 }
 
@@ -119,7 +121,7 @@ static void draw(struct term_progress *p, const struct job_event *event)
 	for (int i = 0; i < BAR_WIDTH; i++)
 		str_add(&bar, i < event->percent * BAR_WIDTH / 100 ? "█" : "░");
 	clock_duration(clock_mono_ms() - p->started, took, sizeof(took));
-	int room = term_width() - BAR_WIDTH - 10 - (int)strlen(took);
+	int room = terminal_width() - BAR_WIDTH - 10 - (int)strlen(took);
 	int keep = (int)fitting(event->text, room > 0 ? (size_t)room : 0);
 	fprintf(stderr, "\r\033[K%s %3d%% %s  %.*s", str_text(&bar), event->percent, took, keep, event->text);
 	fflush(stderr);

@@ -6,12 +6,6 @@
 #include "jobs/job.h"
 #include <stdbool.h>
 
-/** Whether standard output is a terminal that wants colour (NO_COLOR and TERM=dumb honoured). */
-bool term_colour(void);
-
-/** Columns of the terminal, 80 when unknown. */
-int term_width(void);
-
 struct term_column {
 	const char *title;
 	const char

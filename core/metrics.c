@@ -2,6 +2,7 @@
 
 #include "core/file.h"
 #include "core/mem.h"
+#include "core/proc.h"
 #include <dirent.h>
 #include <math.h>
 #include <stdio.h>
@@ -27,23 +28,17 @@ struct metrics {
 	double started_s;
 };
 
-/* Seconds since the epoch when this process began; proc(5): starttime is field 22, in ticks since boot. */
+/* Seconds since the epoch when this process began. */
 static double start_time(void)
 {
-	char stat[1024], boot[65536];
-	unsigned long long ticks = 0, btime = 0;
-	char *p;
+	char boot[65536], *p;
+	unsigned long long btime = 0;
+	struct proc_id self = {0};
 
-	if (file_peek("/proc/self/stat", stat, sizeof(stat)) > 0 && (p = strrchr(stat, ')')))
-		for (int field = 2; p && field < 22; field++)
-			p = strchr(p + 1, ' ');
-	else
-		p = NULL;
-	if (p)
-		ticks = strtoull(p, NULL, 10);
+	proc_identify(getpid(), &self);
 	if (file_peek("/proc/stat", boot, sizeof(boot)) > 0 && (p = strstr(boot, "\nbtime ")))
 		btime = strtoull(p + 7, NULL, 10);
-	return (double)btime + (double)ticks / (double)sysconf(_SC_CLK_TCK);
+	return (double)btime + (double)self.start / (double)sysconf(_SC_CLK_TCK);
 }
 
 struct metrics *metrics_new(const struct metric *table)
@@ -121,30 +116,23 @@ double metrics_value(const struct metrics *m, unsigned index, const char *labels
 	return s ? s->value : 0;
 }
 
-/* Text format 0.0.4: \, newline and (in label values only) " are escaped. */
-static void escape(struct str *out, const char *text, bool quotes)
+/* Text format 0.0.4: \ and newline are escaped. */
+static void escape(struct str *out, const char *text)
 {
 	for (; *text; text++) {
 		if (*text == '\n')
 			str_add(out, "\\n");
-		else if (*text == '\\' || (quotes && *text == '"'))
-			str_addf(out, "\\%c", *text);
+		else if (*text == '\\')
+			str_add(out, "\\\\");
 		else
 			str_addc(out, *text);
 	}
 }
 
-void metrics_label(struct str *labels, const char *name, const char *value)
-{
-	str_addf(labels, "%s%s=\"", labels->len ? "," : "", name);
-	escape(labels, value, true);
-	str_addc(labels, '"');
-}
-
 static void add_head(struct str *out, const char *name, enum metric_type type, const char *help)
 {
 	str_addf(out, "# HELP %s ", name);
-	escape(out, help, false);
+	escape(out, help);
 	str_addf(out, "\n# TYPE %s %s\n", name, type == METRIC_COUNTER ? "counter" : "gauge");
 }
 

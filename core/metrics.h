@@ -23,9 +23,6 @@ void metrics_free(struct metrics *m);
  * most 64 label sets per metric; more are counted under `other="true"`. */
 void metrics_add(struct metrics *m, unsigned index, const char *labels, double delta);
 void metrics_set(struct metrics *m, unsigned index, const char *labels, double value);
-/** Append `${name}="${value}"` with the value escaped (and a comma when ${labels} holds one already). */
-void metrics_label(struct str *labels, const char *name, const char *value);
-
 double metrics_value(const struct metrics *m, unsigned index, const char *labels);
 
 /** Append everything (the unlabelled series of a metric that is only used with labels is left out), then process_cpu_seconds_total, process_resident_memory_bytes, process_open_fds and

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #define READY_FD 3
-#define KEEP_FD 4
 #define FIRST_OTHER_FD 5
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -377,8 +377,3 @@ const char *ws_peer(const struct ws *ws)
 {
 	return ws->peer;
 }
-
-size_t ws_queued(const struct ws *ws)
-{
-	return ws->queued;
-}

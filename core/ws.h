@@ -38,7 +38,7 @@ int ws_server_open(struct ws_server **server, struct loop *loop, const char *hos
                    const struct ws_options *options, const struct ws_events *events, void *arg,
                    struct err *err);
 int ws_server_port(const struct ws_server *server);
-size_t ws_server_count(const struct ws_server *server);
+size_t ws_server_count(const struct ws_server *server); /* connections past their upgrade */
 /** Stop listening, close all connections with 1001, flush up to ${drain_ms}, then call ${done} (may be NULL) once, from the
  * loop. Servers and connections that are left when the loop is closed end without any call. */
 void ws_server_close(struct ws_server *server, int64_t drain_ms, loop_fn *done, void *arg);
@@ -62,6 +62,5 @@ void *ws_data(const struct ws *ws);
 const char *ws_peer(const struct ws *ws);
 /** What accept returned for this connection; 0 on the client's side. */
 int ws_grant(const struct ws *ws);
-size_t ws_queued(const struct ws *ws);
 
 #endif

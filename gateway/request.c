@@ -26,7 +26,8 @@ struct request {
 	bool told_wait;
 };
 
-cJSON *hub_runtime(const struct hub *hub)
+/* What the gateway knows of itself, for queries. The caller owns it. */
+static cJSON *hub_runtime(const struct hub *hub)
 {
 	cJSON *j = json_object();
 	json_add_text(j, "status", hub->draining ? "stopping" : "running");

@@ -34,7 +34,4 @@ void requests_drop(struct client *client);
 /** Answer ${spec} with ${fault}. */
 void request_refuse(struct client *client, const struct request_spec *spec, const struct fault *fault);
 
-/** What the gateway knows of itself, for queries. The caller owns it. */
-cJSON *hub_runtime(const struct hub *hub);
-
 #endif

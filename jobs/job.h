@@ -121,8 +121,8 @@ int jobs_run(struct state *st, const struct job_kind *const *kinds, const struct
              struct err *err);
 
 /**
- * Settle the jobs whose process died: requeue, or undo and fail when attempts are used up. Called by the worker at
- * start and on its timer, and by jobs_run's callers before they begin. Returns the number settled, or -1.
+ * Settle the jobs whose process died, at once and blocking: requeue, or undo and fail when attempts are used up. For whoever
+ * runs jobs without a worker; the worker does the same by itself. Returns the number settled, or -1.
  */
 int jobs_recover(struct state *st, const struct job_kind *const *kinds, struct err *err);
 

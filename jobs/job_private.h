@@ -34,7 +34,6 @@ struct job {
 };
 
 /* -- job_store.c -- */
-enum job_state job_state_parse(const char *name);
 /** Insert a queued job and its event; in the caller's transaction. ${*fresh} false: ${*id} had the origin already. */
 int job_store_insert(struct state *st, const struct job_request *req, bool foreground, int64_t *id,
                      bool *fresh, struct err *err);

@@ -18,7 +18,7 @@ const char *job_state_name(enum job_state state)
 	return state_names[state];
 }
 
-enum job_state job_state_parse(const char *name)
+static enum job_state state_of(const char *name)
 {
 	for (unsigned i = 0; name && i < ARRAY_LEN(state_names); i++)
 		if (!strcmp(name, state_names[i]))
@@ -92,7 +92,7 @@ static int cancel_in_transaction(struct state *st, int64_t id, const char *by, s
 		return -1;
 	if (!name)
 		return err_set(err, ERR_NOT_FOUND, "there is no job %lld", (long long)id);
-	enum job_state state = job_state_parse(name);
+	enum job_state state = state_of(name);
 	if (job_state_final(state))
 		return err_set(err, ERR_STATE, "job %lld is over already (%s)", (long long)id, name);
 	if (asked)
@@ -144,7 +144,7 @@ static void fill(struct job_row *row, struct query *q)
 	        .owner = copy(q, 2),
 	        .session = copy(q, 3),
 	        .args = parse(q, 4),
-	        .state = job_state_parse(query_text(q, 5)),
+	        .state = state_of(query_text(q, 5)),
 	        .attempt = (int)query_int(q, 6),
 	        .result = parse(q, 7),
 	        .error = copy(q, 8),

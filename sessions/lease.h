@@ -9,8 +9,6 @@
 #include "core/json.h"
 #include "jobs/state.h"
 
-#define LEASE_PORTS_MAX 256
-
 /* The block of one session; nested_high < nested_low when it has none. */
 struct lease_block {
 	int port, count;

@@ -73,7 +73,8 @@ static int add_identities(cJSON *env, const char *state_dir, struct err *err)
 	return 0;
 }
 
-cJSON *plan_env(struct state *st, const char *name, const char *dir, const cJSON *leases, struct err *err)
+/* The settings a stack named ${name} with state in ${dir}/state needs on the ports of ${leases}: an object of texts. */
+static cJSON *make_env(struct state *st, const char *name, const char *dir, const cJSON *leases, struct err *err)
 {
 	cleanup_json cJSON *env = json_object();
 	cleanup_free char *state = mem_printf("%s/state", dir);
@@ -139,7 +140,7 @@ static int write_private(const char *dir, const char *name, const char *text, st
 int plan_write(struct state *st, const struct session_row *row, struct err *err)
 {
 	cleanup_json cJSON *leases = lease_list(st, row->uuid, err);
-	cleanup_json cJSON *env = leases ? plan_env(st, row->name, row->dir, leases, err) : NULL;
+	cleanup_json cJSON *env = leases ? make_env(st, row->name, row->dir, leases, err) : NULL;
 	if (!env)
 		return -1;
 	cleanup_str struct str dotenv = STR_INIT;

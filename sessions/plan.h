@@ -21,8 +21,4 @@ cJSON *plan_read(const char *dir, struct err *err);
 /** Append ${env} (object of texts) as a dotenv file: every value in double quotes. */
 void plan_dotenv(const cJSON *env, struct str *out);
 
-/** The settings a stack named ${name} with state in ${dir}/state needs on the ports of ${leases}: an object of texts.
- * NULL with ${err}. */
-cJSON *plan_env(struct state *st, const char *name, const char *dir, const cJSON *leases, struct err *err);
-
 #endif

@@ -4,23 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-	const char *name;
-	report_fn *fn;
-} formats[] = {
-        {"text", report_text}, {"tap", report_tap},   {"junit", report_junit},
-        {"json", report_json}, {"html", report_html},
-};
-
-report_fn *report_find(const char *format, struct err *err)
-{
-	for (size_t i = 0; i < ARRAY_LEN(formats); i++)
-		if (strcmp(format, formats[i].name) == 0)
-			return formats[i].fn;
-	err_set(err, ERR_USAGE, "no report format '%.40s': text, tap, junit, json or html", format);
-	return NULL;
-}
-
 static const char *text_at(const cJSON *j, const char *key)
 {
 	const char *text = json_text(j, key);
@@ -49,7 +32,7 @@ static void add_name(struct str *out, const cJSON *r)
 		str_addf(out, " (round %lld)", (long long)json_int(r, "round", 1));
 }
 
-void report_text(const cJSON *result, struct str *out)
+static void report_text(const cJSON *result, struct str *out)
 {
 	static const struct {
 		const char *status, *mark;
@@ -78,7 +61,7 @@ void report_text(const cJSON *result, struct str *out)
 	         clock_duration(json_int(result, "duration_ms", 0), took, sizeof(took)));
 }
 
-void report_tap(const cJSON *result, struct str *out)
+static void report_tap(const cJSON *result, struct str *out)
 {
 	int i = 0;
 	const cJSON *r;
@@ -119,7 +102,7 @@ static void add_attribute(struct str *out, const char *name, const char *value)
 	str_addc(out, '"');
 }
 
-void report_junit(const cJSON *result, struct str *out)
+static void report_junit(const cJSON *result, struct str *out)
 {
 	char at[32];
 	clock_iso(json_int(result, "at", 0), at, sizeof(at));
@@ -162,8 +145,25 @@ void report_junit(const cJSON *result, struct str *out)
 	str_add(out, "  </testsuite>\n</testsuites>\n");
 }
 
-void report_json(const cJSON *result, struct str *out)
+static void report_json(const cJSON *result, struct str *out)
 {
 	cleanup_free char *text = json_print_pretty(result);
 	str_addf(out, "%s\n", text);
+}
+
+static const struct {
+	const char *name;
+	report_fn *fn;
+} formats[] = {
+        {"text", report_text}, {"tap", report_tap},   {"junit", report_junit},
+        {"json", report_json}, {"html", report_html},
+};
+
+report_fn *report_find(const char *format, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(formats); i++)
+		if (strcmp(format, formats[i].name) == 0)
+			return formats[i].fn;
+	err_set(err, ERR_USAGE, "no report format '%.40s': text, tap, junit, json or html", format);
+	return NULL;
 }

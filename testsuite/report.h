@@ -9,16 +9,10 @@
 
 typedef void report_fn(const cJSON *result, struct str *out);
 
-/** The report called ${format}: text, tap, junit, json or html. NULL with ${err} (ERR_USAGE) for any other. */
+/** The report called ${format}: text (lines for people, ending in Total, Passed, Failed, Pass Rate and Duration), tap (version 13,
+ * messages as YAML blocks), junit (XML as CI servers read it), json or html. NULL with ${err} (ERR_USAGE) for any other. */
 report_fn *report_find(const char *format, struct err *err);
 
-/* Lines for people, ending in Total, Passed, Failed, Pass Rate and Duration. */
-report_fn report_text;
-/* Test Anything Protocol 13; messages as YAML blocks. */
-report_fn report_tap;
-/* JUnit's XML as CI servers read it. */
-report_fn report_junit;
-report_fn report_json;
 /* One page that needs nothing but itself: numbers, an SVG of the scenarios' durations, messages. */
 report_fn report_html;
 

@@ -17,7 +17,7 @@ size_t schema_down(struct schema_walk *w, const char *key)
 	return len;
 }
 
-size_t schema_down_index(struct schema_walk *w, int index)
+static size_t down_index(struct schema_walk *w, int index)
 {
 	char key[16];
 	snprintf(key, sizeof(key), "%d", index);
@@ -73,7 +73,7 @@ static int check_list(struct schema_walk *w, const cJSON *v, const char *key,
 	const cJSON *item;
 	cJSON_ArrayForEach(item, v)
 	{
-		size_t len = schema_down_index(w, i++);
+		size_t len = down_index(w, i++);
 		if (one(item, key, err))
 			return -1;
 		schema_up(w, len);
@@ -117,7 +117,7 @@ static int check_steps(struct schema_walk *w, cJSON *v, const char *key, struct 
 	cJSON *step;
 	cJSON_ArrayForEach(step, v)
 	{
-		size_t len = schema_down_index(w, i++);
+		size_t len = down_index(w, i++);
 		if (w->step(w, step, err))
 			return -1;
 		schema_up(w, len);

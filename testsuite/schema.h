@@ -43,7 +43,6 @@ int schema_check(struct schema_walk *walk, cJSON *node, const struct schema *tab
 
 /** Go down to ${key} of the current path; schema_up(walk, len) returns. Returns the length before. */
 size_t schema_down(struct schema_walk *walk, const char *key);
-size_t schema_down_index(struct schema_walk *walk, int index);
 void schema_up(struct schema_walk *walk, size_t len);
 
 #endif

@@ -8,19 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct step_kind *const step_tables[] = {chat_steps, expect_steps,  http_steps, ws_steps,
+static const struct step_kind *const tables[] = {chat_steps, expect_steps,  http_steps, ws_steps,
                                                run_steps,  service_steps, flow_steps, NULL};
 
 const struct step_kind *step_find(const char *name)
 {
-	for (size_t t = 0; step_tables[t]; t++)
-		for (const struct step_kind *k = step_tables[t]; k->name; k++)
+	for (size_t t = 0; tables[t]; t++)
+		for (const struct step_kind *k = tables[t]; k->name; k++)
 			if (strcmp(k->name, name) == 0)
 				return k;
 	return NULL;
 }
 
-const cJSON *step_args(const cJSON *step, const struct step_kind **kind)
+/* The key of ${step} that names its kind, and the kind; NULL for both when there is none. */
+static const cJSON *args_of(const cJSON *step, const struct step_kind **kind)
 {
 	const cJSON *item;
 	cJSON_ArrayForEach(item, step)
@@ -41,8 +42,8 @@ static int needs_met(const struct play *p, const struct step_kind *kind, struct 
 
 int step_play(struct play *p, const cJSON *step, const char *path, struct err *err)
 {
-	const struct step_kind *kind;
-	const cJSON *args = step_args(step, &kind);
+	const struct step_kind *kind = NULL;
+	const cJSON *args = args_of(step, &kind);
 	const char *who = json_text(step, "as");
 	snprintf(p->where, sizeof(p->where), "%s", path);
 	if (clock_mono_ms() >= p->deadline)

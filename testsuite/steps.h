@@ -44,14 +44,8 @@ struct step_kind {
 	int (*run)(struct play *p, const char *who, const cJSON *args, struct err *err);
 };
 
-extern const struct step_kind
-        *const step_tables[]; /* NULL-terminated list of tables, each ended by a NULL name */
-
 /** The kind called ${name}, or NULL. */
 const struct step_kind *step_find(const char *name);
-/** The key of map ${step} that names its kind, and the kind. NULL when there is none. */
-const cJSON *step_args(const cJSON *step, const struct step_kind **kind);
-
 /** Play the ${steps} of a list in order. */
 int steps_play(struct play *p, const cJSON *steps, const char *path, struct err *err);
 /** Play one step. ${path} is where it stands in the file. */
