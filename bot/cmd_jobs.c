@@ -23,7 +23,7 @@ static void add_job(struct str *out, const cJSON *job)
 	const char *state = json_text(job, "state"), *session = json_text(job, "session");
 	clock_duration(clock_now_ms() - json_int(job, "created_at", 0), ago, sizeof(ago));
 	str_addf(out, "%s %" PRId64 " ", mark(state), json_int(job, "id", 0));
-	str_add_html(out, json_text(job, "kind") ? json_text(job, "kind") : "?");
+	str_add_html(out, json_text_or(job, "kind", "?"));
 	if (session) {
 		str_addc(out, ' ');
 		str_add_html(out, session);

@@ -129,15 +129,15 @@ static void add_services(struct str *out, const cJSON *session)
 	cJSON_ArrayForEach(item, json_at(session, "services"))
 	{
 		str_add(out, "• ");
-		str_add_html(out, json_text(item, "name") ? json_text(item, "name") : "?");
+		str_add_html(out, json_text_or(item, "name", "?"));
 		str_add(out, ": ");
-		str_add_html(out, json_text(item, "state") ? json_text(item, "state") : "?");
+		str_add_html(out, json_text_or(item, "state", "?"));
 		str_addc(out, '\n');
 	}
 	cJSON_ArrayForEach(item, json_at(session, "endpoints"))
 	{
 		str_add(out, "<code>");
-		str_add_html(out, json_text(item, "url") ? json_text(item, "url") : "?");
+		str_add_html(out, json_text_or(item, "url", "?"));
 		str_add(out, "</code>\n");
 	}
 	if (json_text(session, "reason"))

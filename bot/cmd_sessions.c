@@ -16,7 +16,7 @@ static void add_line(struct str *html, const cJSON *session)
 	str_add(html, ", ⏳ ");
 	str_add(html, left);
 	str_add(html, ", ");
-	str_add_html(html, json_text(session, "owner") ? json_text(session, "owner") : "?");
+	str_add_html(html, json_text_or(session, "owner", "?"));
 	str_addc(html, '\n');
 }
 

@@ -285,7 +285,7 @@ static int load(struct outbox *o, struct err *err)
 		struct item *item = item_new(o, kind_of(query_text(&q, 2)), query_int(&q, 1));
 		item->id = query_int(&q, 0);
 		item->body = mem_strdup(query_text(&q, 3));
-		item->document = query_is_null(&q, 4) ? NULL : mem_strdup(query_text(&q, 4));
+		item->document = query_copy(&q, 4);
 		item->progress = query_int(&q, 5);
 		item->message_id = query_int(&q, 6);
 		item->created_at = query_int(&q, 7);

@@ -39,8 +39,10 @@ static const struct {
 };
 
 static const char *const methods[] = {
-        [OUTBOX_SEND] = "sendMessage",      [OUTBOX_EDIT] = "editMessageText",
-        [OUTBOX_DOCUMENT] = "sendDocument", [OUTBOX_ANSWER] = "answerCallbackQuery",
+        [OUTBOX_SEND] = "sendMessage",
+        [OUTBOX_EDIT] = "editMessageText",
+        [OUTBOX_DOCUMENT] = "sendDocument",
+        [OUTBOX_ANSWER] = "answerCallbackQuery",
 };
 
 static void over(struct outbox *o, struct item *item, bool sent, int64_t message_id, const char *error)
@@ -85,7 +87,7 @@ static void to_plain(cJSON *body)
 static void to_file(struct item *item, cJSON *body)
 {
 	cleanup_str struct str plain = STR_INIT;
-	html_plain(json_text(body, "text") ? json_text(body, "text") : "", &plain);
+	html_plain(json_text_or(body, "text", ""), &plain);
 	item->document = str_take(&plain);
 	item->kind = OUTBOX_DOCUMENT;
 	cJSON_DeleteItemFromObject(body, "text");
@@ -228,8 +230,7 @@ static int64_t message_of(struct outbox *o, int64_t id)
 static void send_document(struct outbox *o, struct item *item)
 {
 	cleanup_json cJSON *body = body_of(item);
-	cleanup_free char *name =
-	        mem_strdup(json_text(body, "file_name") ? json_text(body, "file_name") : "message.txt");
+	cleanup_free char *name = mem_strdup(json_text_or(body, "file_name", "message.txt"));
 	cJSON_DeleteItemFromObject(body, "file_name");
 	if (json_text(body, "caption") && !*json_text(body, "caption"))
 		cJSON_DeleteItemFromObject(body, "caption");

@@ -174,7 +174,7 @@ static void load_one(struct progress *p, struct query *q)
 	f->source = mem_strdup(query_text(q, 4));
 	f->ref = mem_strdup(query_text(q, 5));
 	f->title = mem_strdup(query_text(q, 6));
-	f->token = query_is_null(q, 7) ? NULL : mem_strdup(query_text(q, 7));
+	f->token = query_copy(q, 7);
 	f->shown = query_int(q, 8) != 0;
 	f->started_at = query_int(q, 9);
 	/* A message that was just opened is not edited at once; one of an earlier process is. */

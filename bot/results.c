@@ -32,11 +32,11 @@ static void session_started(enum lang lang, const struct job_row *row, struct st
 	cJSON_ArrayForEach(e, json_at(r, "endpoints"))
 	{
 		str_add(&endpoints, "• ");
-		str_add_html(&endpoints, json_text(e, "service") ? json_text(e, "service") : "?");
+		str_add_html(&endpoints, json_text_or(e, "service", "?"));
 		str_add(&endpoints, " ");
-		str_add_html(&endpoints, json_text(e, "name") ? json_text(e, "name") : "");
+		str_add_html(&endpoints, json_text_or(e, "name", ""));
 		str_add(&endpoints, ": <code>");
-		str_add_html(&endpoints, json_text(e, "url") ? json_text(e, "url") : "?");
+		str_add_html(&endpoints, json_text_or(e, "url", "?"));
 		str_add(&endpoints, "</code>\n");
 	}
 	clock_duration(json_int(r, "ready_ms", 0), ready, sizeof(ready));

@@ -40,9 +40,8 @@ static void add_addresses(cJSON *parts, const struct config *cfg)
 static cJSON *collect(const struct config *cfg, struct state *st, struct err *err)
 {
 	cleanup_free char *dir = plane_dir(st->dir);
-	cleanup_json cJSON *request = json_object(), *status = json_object(), *reply = NULL;
-	json_add_text(request, "op", "status");
-	bool running = supervisor_call(dir, request, 5000, &reply, err) == 0;
+	cleanup_json cJSON *status = json_object(), *reply = NULL;
+	bool running = supervisor_ask(dir, "status", NULL, 5000, &reply, err) == 0;
 	if (!running && err->code != ERR_NOT_FOUND)
 		return NULL;
 	err_clear(err);

@@ -19,13 +19,6 @@
 #define START_TIMEOUT_MS 30000
 #define STOP_TIMEOUT_MS 30000
 
-static int call(const char *dir, const char *op, int64_t timeout_ms, cJSON **reply, struct err *err)
-{
-	cleanup_json cJSON *request = json_object();
-	json_add_text(request, "op", op);
-	return supervisor_call(dir, request, timeout_ms, reply, err);
-}
-
 /* The supervisor itself, until it is told to end. */
 static int run_foreground(const struct config *cfg, const char *dir, bool echo, struct err *err)
 {
@@ -57,10 +50,6 @@ static void explain_death(const char *log_path, struct err *err)
 		return;
 	const char *start = strstr(text, "codefoundry: ");
 	err_set(err, ERR_FAILED, "%s", start ? start + strlen("codefoundry: ") : text);
-	err->msg[strcspn(err->msg, "\n") + 0] = err->msg[strcspn(err->msg, "\n")];
-	size_t n = strlen(err->msg);
-	if (n && err->msg[n - 1] == '\n')
-		err->msg[n - 1] = '\0';
 }
 
 /* Start `up --foreground` in a session of its own and wait until its control socket listens, or it is gone. */
@@ -127,7 +116,7 @@ int cli_up(const struct config *cfg, int argc, char **argv, struct err *err)
 		return run_foreground(cfg, st->dir, echo, err);
 	cleanup_free char *dir = plane_dir(st->dir);
 	cleanup_json cJSON *before = NULL, *reply = NULL;
-	if (call(dir, "status", 5000, &before, err) == 0) {
+	if (supervisor_ask(dir, "status", NULL, 5000, &before, err) == 0) {
 		printf("It runs already.\n");
 	} else {
 		if (err->code != ERR_NOT_FOUND)
@@ -137,11 +126,11 @@ int cli_up(const struct config *cfg, int argc, char **argv, struct err *err)
 			return -1;
 	}
 	err_clear(err);
-	if (call(dir, "wait", START_TIMEOUT_MS, &reply, err)) {
+	if (supervisor_ask(dir, "wait", NULL, START_TIMEOUT_MS, &reply, err)) {
 		print_failure(reply);
 		struct err ignored;
 		if (!before)
-			call(dir, "shutdown", STOP_TIMEOUT_MS, NULL, &ignored);
+			supervisor_ask(dir, "shutdown", NULL, STOP_TIMEOUT_MS, NULL, &ignored);
 		return err_wrap(err, "not all parts got healthy");
 	}
 	return cli_status(cfg, 1, (char *[]){"status", NULL}, err);
@@ -166,7 +155,7 @@ int cli_down(const struct config *cfg, int argc, char **argv, struct err *err)
 	if (state_open(&st, cfg, err))
 		return -1;
 	cleanup_free char *dir = plane_dir(st->dir);
-	if (call(dir, "shutdown", STOP_TIMEOUT_MS, NULL, err) == 0) {
+	if (supervisor_ask(dir, "shutdown", NULL, STOP_TIMEOUT_MS, NULL, err) == 0) {
 		printf("stopped\n");
 	} else if (err->code == ERR_NOT_FOUND) {
 		err_clear(err);

@@ -1,14 +1,11 @@
 #include "cli/plane.h"
 #include "compose/stack.h"
 #include "core/mem.h"
+#include "core/net.h"
 #include "core/proc.h"
 #include "core/str.h"
-#include <arpa/inet.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 int plane_builtin_telegram(const struct config *cfg, bool *builtin, struct err *err)
 {
@@ -91,18 +88,6 @@ void plane_free(struct plane *plane)
 	free(plane->dir);
 }
 
-/* 0 when a listener of ours could have the port. */
-static int probe(const char *host, int port)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-	if (inet_pton(AF_INET, host, &a.sin_addr) != 1)
-		return 0; /* the part itself will say what is wrong with it */
-	cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int on = 1;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	return fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) ? errno : 0;
-}
-
 int plane_check_ports(const struct plane *plane, const struct config *cfg, struct err *err)
 {
 	const char *gateway_host = config_text(cfg, "GATEWAY_HOST");
@@ -115,7 +100,9 @@ int plane_check_ports(const struct plane *plane, const struct config *cfg, struc
 			int port = (int)config_int(cfg, p->key);
 			const char *host =
 			        !strcmp(s->command, "gateway") && gateway_host ? gateway_host : "127.0.0.1";
-			if (probe(host, port))
+			struct err why;
+			/* what else may be wrong with it the part itself will say */
+			if (net_probe(host, port, &why) && why.code == ERR_EXISTS)
 				str_addf(&lines,
 				         "%sport %d (%s of %s) is taken by another program: end it, or set "
 				         "%s to a free port",

@@ -334,6 +334,12 @@ const char *query_text(struct query *q, int column)
 	return (const char *)sqlite3_column_text(q->stmt, column);
 }
 
+char *query_copy(struct query *q, int column)
+{
+	const char *text = query_text(q, column);
+	return text ? mem_strdup(text) : NULL;
+}
+
 int64_t query_int(struct query *q, int column)
 {
 	return sqlite3_column_int64(q->stmt, column);

@@ -52,6 +52,7 @@ int db_query(struct db *db, struct query *q, struct err *err, const char *sql, c
 /** Step to the next row: 1 row, 0 end (also when asked again), -1 error. */
 int query_next(struct query *q, struct err *err);
 const char *query_text(struct query *q, int column); /* NULL for SQL NULL; borrowed until the next step */
+char *query_copy(struct query *q, int column);       /* the same, transferred */
 int64_t query_int(struct query *q, int column);      /* 0 for NULL */
 double query_double(struct query *q, int column);
 bool query_is_null(struct query *q, int column);

@@ -66,6 +66,23 @@ const char *json_text(const cJSON *obj, const char *path)
 	return cJSON_GetStringValue(json_at(obj, path));
 }
 
+const char *json_text_or(const cJSON *obj, const char *path, const char *otherwise)
+{
+	const char *text = json_text(obj, path);
+	return text ? text : otherwise;
+}
+
+bool json_has_text(const cJSON *list, const char *text)
+{
+	const cJSON *one;
+	cJSON_ArrayForEach(one, list)
+	{
+		if (cJSON_IsString(one) && !strcmp(one->valuestring, text))
+			return true;
+	}
+	return false;
+}
+
 int64_t json_int(const cJSON *obj, const char *path, int64_t otherwise)
 {
 	const cJSON *item = json_at(obj, path);

@@ -21,9 +21,13 @@ char *json_print_pretty(const cJSON *j);
 
 /* Members of objects; ${key} may be a path "message.chat.id", in arrays "photo.0.file_id". A NULL ${obj} is fine. */
 const cJSON *json_at(const cJSON *obj, const char *path);
-const char *json_text(const cJSON *obj, const char *path);               /* NULL unless a string */
+const char *json_text(const cJSON *obj, const char *path); /* NULL unless a string */
+const char *json_text_or(const cJSON *obj, const char *path, const char *otherwise);
 int64_t json_int(const cJSON *obj, const char *path, int64_t otherwise); /* rounds toward zero, saturates */
 bool json_bool(const cJSON *obj, const char *path, bool otherwise);
+
+/** Whether ${list} is an array with the text ${text} in it. */
+bool json_has_text(const cJSON *list, const char *text);
 
 /* Building: each adds to ${obj} and tolerates NULL values (adds JSON null). Integers keep 52 bits (cJSON prints 15 digits where it
  * takes them for the same number). Texts from outside that are

@@ -42,3 +42,10 @@ int net_listen(const char *host, int port, int *bound, struct err *err)
 	*bound = atoi(name);
 	return TAKE_FD(fd);
 }
+
+int net_probe(const char *host, int port, struct err *err)
+{
+	int bound;
+	cleanup_close int fd = net_listen(host, port, &bound, err);
+	return fd < 0 ? -1 : 0;
+}

@@ -11,4 +11,7 @@
  */
 int net_listen(const char *host, int port, int *bound, struct err *err);
 
+/** Whether ${host}:${port} could be listened on now: 0, or -1 as net_listen. Takes nothing. */
+int net_probe(const char *host, int port, struct err *err);
+
 #endif

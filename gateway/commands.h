@@ -8,6 +8,8 @@
 #include "jobs/job.h"
 
 enum lang { LANG_EN, LANG_RU };
+/* Both texts stand where they are used, so that the compiler checks both formats. Needs a `lang`. */
+#define T(en, ru) (lang == LANG_RU ? (ru) : (en))
 
 enum param_type {
 	PARAM_TEXT, /* up to 200 bytes */

@@ -96,7 +96,7 @@ static void run_command(struct client *client, const struct frame *f)
 /* Answers to "which session?" come from the database. */
 static void add_session_options(struct client *client, struct response *question)
 {
-	struct query cleanup_query q = QUERY_INIT;
+	cleanup_query struct query q = QUERY_INIT;
 	struct err err;
 	if (question->command->kind == NULL || strncmp(question->command->kind, "session.", 8) != 0 ||
 	    db_query(client->hub->st->db, &q, &err,
@@ -129,7 +129,7 @@ static void act(struct client *client, const struct frame *f, const char *origin
  * answered is gone. */
 static bool resume(struct client *client, const struct frame *f, const char *origin)
 {
-	struct query cleanup_query q = QUERY_INIT;
+	cleanup_query struct query q = QUERY_INIT;
 	struct request_spec spec = spec_of(client, f);
 	struct err err;
 	if (!origin ||
@@ -201,7 +201,7 @@ static void subscribe(struct client *client, const struct frame *f)
 		cJSON_Delete(client->topics_sid);
 		client->topics_sid = cJSON_Duplicate(sid_of(client, f), 1);
 	}
-	struct str cleanup_str text = STR_INIT;
+	cleanup_str struct str text = STR_INIT;
 	cJSON *data = json_object(), *list = json_array();
 	for (unsigned t = 1; t < TOPIC_ALL; t <<= 1) {
 		if (!(client->topics & t))

@@ -58,7 +58,7 @@ static void health(struct hub *hub, struct http_exchange *x)
 void health_handle(void *arg, struct http_exchange *x)
 {
 	struct hub *hub = arg;
-	struct str cleanup_str text = STR_INIT;
+	cleanup_str struct str text = STR_INIT;
 	const char *path = http_path(x), *method = http_method(x);
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
 		cJSON *j = json_object();

@@ -154,7 +154,7 @@ static int write_files(struct making *m, struct err *err)
 	while (m->type->files[n].path)
 		n++;
 	for (int i = 0; i < n; i++) {
-		struct str cleanup_str text = STR_INIT;
+		cleanup_str struct str text = STR_INIT;
 		const struct template_file *file = &m->type->files[i];
 		if (MUTANT("new_forgets_the_tests") && strstr(file->path, "test_"))
 			continue;
@@ -286,7 +286,7 @@ const struct job_kind project_create_kind = {
 
 cJSON *projects_list(struct state *st, struct err *err)
 {
-	struct query cleanup_query q = QUERY_INIT;
+	cleanup_query struct query q = QUERY_INIT;
 	cleanup_json cJSON *list = json_array();
 	int row = 0;
 	if (db_query(st->db, &q, err,

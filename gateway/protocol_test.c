@@ -139,7 +139,7 @@ static void hostile_frames(void **unused)
 	(void)unused;
 	struct frame f;
 	struct fault fault;
-	struct str cleanup_str deep = STR_INIT, wide = STR_INIT;
+	cleanup_str struct str deep = STR_INIT, wide = STR_INIT;
 	str_add(&deep, "{\"type\":\"ping\",\"x\":");
 	for (int i = 0; i < 20000; i++)
 		str_addc(&deep, '[');

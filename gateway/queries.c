@@ -78,7 +78,7 @@ static int add_jobs(struct state *st, cJSON *result, struct err *err)
 
 static int add_last_run(struct state *st, cJSON *result, struct err *err)
 {
-	struct query cleanup_query q = QUERY_INIT;
+	cleanup_query struct query q = QUERY_INIT;
 	if (db_query(st->db, &q, err,
 	             "SELECT id, session, total, passed, failed, finished_at FROM test_runs WHERE "
 	             "finished_at IS NOT NULL"

@@ -5,15 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-/* Both texts stand where they are used, so that the compiler checks both formats. */
-#define T(en, ru) (lang == LANG_RU ? (ru) : (en))
-
-static const char *text_or(const cJSON *j, const char *path, const char *otherwise)
-{
-	const char *text = json_text(j, path);
-	return text ? text : otherwise;
-}
-
 static const char *span(int64_t ms, char buf[64])
 {
 	return clock_duration(ms > 0 ? ms : 0, buf, 64);
@@ -43,14 +34,14 @@ static void tell_endpoints(const cJSON *session, struct str *out)
 {
 	const cJSON *e;
 	cJSON_ArrayForEach(e, json_at(session, "endpoints"))
-	        str_addf(out, "\n- %s %s: `%s`", text_or(e, "service", "?"), text_or(e, "name", ""),
-	                 text_or(e, "url", "?"));
+	        str_addf(out, "\n- %s %s: `%s`", json_text_or(e, "service", "?"), json_text_or(e, "name", ""),
+	                 json_text_or(e, "url", "?"));
 }
 
 static void tell_session_line(const cJSON *s, const char *bullet, enum lang lang, struct str *out)
 {
 	char buf[64];
-	str_addf(out, "%s**%s** %s", bullet, text_or(s, "name", "?"), text_or(s, "state", "?"));
+	str_addf(out, "%s**%s** %s", bullet, json_text_or(s, "name", "?"), json_text_or(s, "state", "?"));
 	if (json_int(s, "expires_at", 0) > clock_now_ms())
 		str_addf(out, T(", %s left", ", осталось %s"),
 		         span(json_int(s, "expires_at", 0) - clock_now_ms(), buf));
@@ -104,10 +95,10 @@ void tell_status(const cJSON *result, enum lang lang, struct str *out)
 
 void tell_project_created(const cJSON *result, enum lang lang, struct str *out)
 {
-	const char *path = text_or(result, "project_path", "?");
+	const char *path = json_text_or(result, "project_path", "?");
 	const cJSON *file;
 	str_addf(out, T("Project **%s** (%s) is ready in `%s`.\n", "Проект **%s** (%s) готов: `%s`.\n"),
-	         text_or(result, "project_name", "?"), text_or(result, "archetype", "?"), path);
+	         json_text_or(result, "project_name", "?"), json_text_or(result, "archetype", "?"), path);
 	cJSON_ArrayForEach(file, json_at(result, "files_created"))
 	        str_addf(out, "\n- `%s`", cJSON_IsString(file) ? file->valuestring : "?");
 	if (json_text(result, "framework"))
@@ -131,15 +122,16 @@ void tell_project_list(const cJSON *result, enum lang lang, struct str *out)
 		return;
 	}
 	str_add(out, T("**Projects**\n", "**Проекты**\n"));
-	cJSON_ArrayForEach(p, list) str_addf(out, "\n- **%s** %s `%s`", text_or(p, "name", "?"),
-	                                     text_or(p, "archetype", "?"), text_or(p, "path", "?"));
+	cJSON_ArrayForEach(p, list) str_addf(out, "\n- **%s** %s `%s`", json_text_or(p, "name", "?"),
+	                                     json_text_or(p, "archetype", "?"), json_text_or(p, "path", "?"));
 }
 
 void tell_session_started(const cJSON *result, enum lang lang, struct str *out)
 {
 	char buf[64];
 	int64_t ready = json_int(result, "ready_ms", -1), expires = json_int(result, "expires_at", 0);
-	str_addf(out, T("Session **%s** is running", "Сессия **%s** работает"), text_or(result, "name", "?"));
+	str_addf(out, T("Session **%s** is running", "Сессия **%s** работает"),
+	         json_text_or(result, "name", "?"));
 	if (ready >= 0)
 		str_addf(out, T(", ready after %s", ", готова через %s"), span(ready, buf));
 	str_add(out, ".\n");
@@ -153,7 +145,7 @@ void tell_session_stopped(const cJSON *result, enum lang lang, struct str *out)
 	static const char *const kinds[] = {"processes", "containers", "networks", "volumes",
 	                                    "ports",     "files",      "leases",   "rows"};
 	const cJSON *receipt = json_at(result, "receipt");
-	const char *name = text_or(result, "name", "?");
+	const char *name = json_text_or(result, "name", "?");
 	if (!receipt) {
 		str_addf(out, T("Session **%s** is stopped.", "Сессия **%s** остановлена."), name);
 		return;
@@ -179,7 +171,7 @@ void tell_session_extended(const cJSON *result, enum lang lang, struct str *out)
 {
 	char buf[64];
 	str_addf(out, T("Session **%s** now lives until %s.", "Сессия **%s** теперь живёт до %s."),
-	         text_or(result, "name", "?"), moment(json_int(result, "expires_at", 0), buf));
+	         json_text_or(result, "name", "?"), moment(json_int(result, "expires_at", 0), buf));
 }
 
 void tell_session_list(const cJSON *result, enum lang lang, struct str *out)
@@ -201,8 +193,8 @@ void tell_session_show(const cJSON *result, enum lang lang, struct str *out)
 	tell_session_line(result, "\n- ", lang, out);
 	if (json_text(result, "reason"))
 		str_addf(out, T("\n- Reason: %s", "\n- Причина: %s"), json_text(result, "reason"));
-	cJSON_ArrayForEach(service, json_at(result, "services"))
-	        str_addf(out, "\n- `%s` %s", text_or(service, "name", "?"), text_or(service, "state", "?"));
+	cJSON_ArrayForEach(service, json_at(result, "services")) str_addf(
+	        out, "\n- `%s` %s", json_text_or(service, "name", "?"), json_text_or(service, "state", "?"));
 	tell_endpoints(result, out);
 }
 
@@ -213,7 +205,7 @@ void tell_session_logs(const cJSON *result, enum lang lang, struct str *out)
 		str_addf(out,
 		         T("Session **%s** has written no log yet.",
 		           "Сессия **%s** ещё ничего не записала в лог."),
-		         text_or(result, "name", "?"));
+		         json_text_or(result, "name", "?"));
 		return;
 	}
 	str_add(out, "```\n");
@@ -226,11 +218,11 @@ static void tell_failures(const cJSON *list, struct str *out)
 	const cJSON *r;
 	cJSON_ArrayForEach(r, list)
 	{
-		const char *status = text_or(r, "status", "");
+		const char *status = json_text_or(r, "status", "");
 		if (strcmp(status, "passed") != 0)
 			str_addf(out, "\n- %s **%s** %s", strcmp(status, "failed") == 0 ? "❌" : "⚠️",
-			         text_or(r, "name", text_or(r, "scenario", "?")),
-			         text_or(r, "message", status));
+			         json_text_or(r, "name", json_text_or(r, "scenario", "?")),
+			         json_text_or(r, "message", status));
 	}
 }
 
@@ -252,8 +244,8 @@ void tell_test_run(const cJSON *result, enum lang lang, struct str *out)
 
 static void tell_job_line(const cJSON *job, struct str *out)
 {
-	str_addf(out, "\n- **%lld** %s %s", (long long)json_int(job, "id", 0), text_or(job, "kind", "?"),
-	         text_or(job, "state", "?"));
+	str_addf(out, "\n- **%lld** %s %s", (long long)json_int(job, "id", 0), json_text_or(job, "kind", "?"),
+	         json_text_or(job, "state", "?"));
 	if (json_text(job, "session"))
 		str_addf(out, " `%s`", json_text(job, "session"));
 	if (json_at(job, "percent") && json_int(job, "percent", 0) < 100)

@@ -92,7 +92,7 @@ static void count(struct client *client, const struct fault *fault)
 
 static void succeed(struct request *r, cJSON *result)
 {
-	struct str cleanup_str text = STR_INIT_MAX(256 << 10);
+	cleanup_str struct str text = STR_INIT_MAX(256 << 10);
 	cJSON *data;
 	r->command->tell(result, r->lang, &text);
 	if (r->cp_id) {
@@ -284,7 +284,7 @@ static void start_query(struct client *client, const struct request_spec *spec, 
 /* The job's newest progress, for whoever joins late. */
 static void catch_up(struct request *r)
 {
-	struct query cleanup_query q = QUERY_INIT;
+	cleanup_query struct query q = QUERY_INIT;
 	struct err err;
 	if (db_query(r->client->hub->st->db, &q, &err,
 	             "SELECT stage, percent, message FROM jobs WHERE id = ?", "i", r->job) == 0 &&

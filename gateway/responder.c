@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define T(en, ru) (lang == LANG_RU ? (ru) : (en))
-
 const char *responder_welcome(enum lang lang)
 {
 	return T("Welcome to CodeFoundry. Tell me what you need, for example `create project web-service "

@@ -209,7 +209,7 @@ static void options_and_languages(void **unused)
 static void long_and_odd_texts(void **unused)
 {
 	(void)unused;
-	struct str cleanup_str text = STR_INIT;
+	cleanup_str struct str text = STR_INIT;
 	struct response r;
 	for (int i = 0; i < 20000; i++)
 		str_add(&text, i % 3 ? "word " : "сло\"во");

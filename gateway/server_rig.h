@@ -443,7 +443,7 @@ static int raw_close_code(int fd)
 
 static void raw_send(int fd, int opcode, const char *data, size_t len)
 {
-	struct str cleanup_str frame = STR_INIT;
+	cleanup_str struct str frame = STR_INIT;
 	str_addc(&frame, (char)(0x80 | opcode));
 	if (len < 126) {
 		str_addc(&frame, (char)(0x80 | len));

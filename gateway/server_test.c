@@ -47,7 +47,7 @@ static void frames_that_end_the_connection(void **unused)
 	(void)unused;
 	struct stage s;
 	stage_open(&s, NULL);
-	struct str cleanup_str big = STR_INIT;
+	cleanup_str struct str big = STR_INIT;
 	str_add(&big, "{\"type\":\"chat\",\"content\":\"");
 	while (big.len < 65537)
 		str_addc(&big, 'x');

@@ -1,7 +1,7 @@
 #include "gateway/templates.h"
 #include "core/embed.h"
 #include "core/mem.h"
-#include "core/text.h"
+#include "gateway/words.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,15 +101,6 @@ static const struct template_option options[] = {
         {"python", "3.12", "Python of its image", check_python, "a version such as 3.12"},
 };
 
-static bool word_in(const char *list, const char *word)
-{
-	size_t n = strlen(word);
-	for (const char *p = list; *p; p += strcspn(p, "|"), p += *p == '|')
-		if (strcspn(p, "|") == n && strncmp(p, word, n) == 0)
-			return true;
-	return false;
-}
-
 const struct project_template *template_find(const char *type)
 {
 	char word[64];
@@ -120,7 +111,7 @@ const struct project_template *template_find(const char *type)
 		word[n] = type[n] == '_' || type[n] == ' ' ? '-' : (char)tolower((unsigned char)type[n]);
 	word[n] = '\0';
 	for (const struct project_template *t = project_templates; n && t->type; t++)
-		if (strcmp(t->type, word) == 0 || word_in(t->aliases, word))
+		if (strcmp(t->type, word) == 0 || words_in(t->aliases, word))
 			return t;
 	return NULL;
 }

@@ -122,12 +122,6 @@ int jobs_cancel(struct state *st, int64_t id, const char *by, struct err *err)
 	return 0;
 }
 
-static char *copy(struct query *q, int column)
-{
-	const char *text = query_text(q, column);
-	return text ? mem_strdup(text) : NULL;
-}
-
 static cJSON *parse(struct query *q, int column)
 {
 	struct err ignored = {0};
@@ -140,22 +134,22 @@ static void fill(struct job_row *row, struct query *q)
 	const char *code = query_text(q, 9);
 	*row = (struct job_row){
 	        .id = query_int(q, 0),
-	        .kind = copy(q, 1),
-	        .owner = copy(q, 2),
-	        .session = copy(q, 3),
+	        .kind = query_copy(q, 1),
+	        .owner = query_copy(q, 2),
+	        .session = query_copy(q, 3),
 	        .args = parse(q, 4),
 	        .state = state_of(query_text(q, 5)),
 	        .attempt = (int)query_int(q, 6),
 	        .result = parse(q, 7),
-	        .error = copy(q, 8),
+	        .error = query_copy(q, 8),
 	        .error_code = code ? err_code_of(code) : ERR_NONE,
 	        .created_at = query_int(q, 10),
 	        .started_at = query_int(q, 11),
 	        .finished_at = query_int(q, 12),
 	        .cancel_requested = !query_is_null(q, 13),
-	        .stage = copy(q, 14),
+	        .stage = query_copy(q, 14),
 	        .percent = (int)query_int(q, 15),
-	        .message = copy(q, 16),
+	        .message = query_copy(q, 16),
 	};
 }
 
@@ -179,7 +173,7 @@ static int read_row(struct state *st, int64_t id, struct job_row *row, struct jo
 	job->timeout_ms = query_int(&q, 17);
 	job->not_before = query_int(&q, 18);
 	free(job->cancel_by);
-	job->cancel_by = copy(&q, 19);
+	job->cancel_by = query_copy(&q, 19);
 	return 0;
 }
 

@@ -49,6 +49,10 @@ int supervisor_run(const struct supervisor_service *services, size_t n,
 int supervisor_call(const char *dir, const cJSON *request, int64_t timeout_ms, cJSON **reply,
                     struct err *err);
 
+/** The same for a request without more than an ${op} and a ${service} (NULL: none). */
+int supervisor_ask(const char *dir, const char *op, const char *service, int64_t timeout_ms, cJSON **reply,
+                   struct err *err);
+
 /** Connect for use in a job_poll loop: ${request} is sent, the reply line comes on the returned descriptor. -1 with ${err}. */
 int supervisor_connect(const char *dir, const cJSON *request, struct err *err);
 

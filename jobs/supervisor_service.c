@@ -84,30 +84,18 @@ static void timer_fired(void *arg)
 
 /* -- its process -- */
 
-static bool same_key(const char *a, const char *b)
+/* The common variables, then its own, which win (proc_spec: the last of a key). Borrowed strings in an owned array. */
+static const char **merge_env(const char *const *common, const char *const *own)
 {
-	size_t n = strcspn(a, "=");
-	return strcspn(b, "=") == n && !strncmp(a, b, n);
-}
-
-/* Its own variables, then the common ones that they do not replace. Borrowed strings in an owned array. */
-static const char **merge_env(const char *const *own, const char *const *common)
-{
+	const char *const *lists[] = {common, own};
 	size_t n = 0, used = 0;
-	for (const char *const *e = own; e && *e; e++)
-		n++;
-	for (const char *const *e = common; e && *e; e++)
-		n++;
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		for (const char *const *e = lists[i]; e && *e; e++)
+			n++;
 	const char **env = mem_alloc((n + 1) * sizeof(*env));
-	for (const char *const *e = own; e && *e; e++)
-		env[used++] = *e;
-	for (const char *const *e = common; e && *e; e++) {
-		bool replaced = false;
-		for (const char *const *o = own; o && *o; o++)
-			replaced |= same_key(*o, *e);
-		if (!replaced)
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		for (const char *const *e = lists[i]; e && *e; e++)
 			env[used++] = *e;
-	}
 	return env;
 }
 
@@ -117,7 +105,7 @@ static int spawn(struct service *s, struct err *err)
 	int ready[2] = {-1, -1};
 	if (!s->spec->no_ready && pipe2(ready, O_CLOEXEC))
 		return err_sys(err, errno, "pipe");
-	const char **env = merge_env(s->spec->env, options->env);
+	const char **env = merge_env(options->env, s->spec->env);
 	struct proc_spec spec = PROC_SPEC_INIT;
 	spec.argv = s->spec->argv;
 	spec.env = env;

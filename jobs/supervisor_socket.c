@@ -134,3 +134,13 @@ int supervisor_call(const char *dir, const cJSON *request, int64_t timeout_ms, c
 		*out = TAKE(reply);
 	return ok ? 0 : -1;
 }
+
+int supervisor_ask(const char *dir, const char *op, const char *service, int64_t timeout_ms, cJSON **reply,
+                   struct err *err)
+{
+	cleanup_json cJSON *request = json_object();
+	json_add_text(request, "op", op);
+	if (service)
+		json_add_text(request, "service", service);
+	return supervisor_call(dir, request, timeout_ms, reply, err);
+}

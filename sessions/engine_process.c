@@ -84,18 +84,6 @@ static int process_launch(struct state *st, const struct session_row *row, struc
 	return await_ready(row, in, err);
 }
 
-static int call(const char *dir, const char *op, const char *service, int64_t timeout_ms, cJSON **reply,
-                struct err *err)
-{
-	cleanup_json cJSON *request = json_object();
-	json_add_text(request, "op", op);
-	if (service)
-		json_add_text(request, "service", service);
-	if (!strcmp(op, "kill"))
-		json_add_int(request, "signal", 9);
-	return supervisor_call(dir, request, timeout_ms, reply, err);
-}
-
 /* Names of services that are (not) ready, for people. Returns how many of them are not. */
 static int unready(const char *dir, struct str *names, int *total)
 {
@@ -103,7 +91,7 @@ static int unready(const char *dir, struct str *names, int *total)
 	struct err ignored = {0};
 	int n = 0;
 	*total = 0;
-	if (call(dir, "status", NULL, STATUS_MS, &reply, &ignored))
+	if (supervisor_ask(dir, "status", NULL, STATUS_MS, &reply, &ignored))
 		return 0;
 	const cJSON *s;
 	cJSON_ArrayForEach(s, json_at(reply, "services"))
@@ -206,7 +194,7 @@ static int process_stop(struct state *st, const struct session_row *row, struct 
 	cleanup_free char *cgroup = cgroup_path(st->install, row->uuid);
 	struct err ignored = {0};
 	if (row->dir)
-		call(row->dir, "shutdown", NULL, SHUTDOWN_MS, NULL, &ignored);
+		supervisor_ask(row->dir, "shutdown", NULL, SHUTDOWN_MS, NULL, &ignored);
 	if (marker_kill(st->install, row->uuid, GRACE_MS, err))
 		return -1;
 	return cgroup_remove(cgroup, err);
@@ -235,7 +223,7 @@ static cJSON *process_services(struct state *st, const struct session_row *row)
 	bool live = row->state == SESSION_RUNNING || row->state == SESSION_STARTING ||
 	            row->state == SESSION_STOPPING;
 	const cJSON *s;
-	if (live && call(row->dir, "status", NULL, STATUS_MS, &reply, &ignored) == 0) {
+	if (live && supervisor_ask(row->dir, "status", NULL, STATUS_MS, &reply, &ignored) == 0) {
 		cJSON_ArrayForEach(s, json_at(reply, "services"))
 		{
 			cJSON *one = json_object();
@@ -264,7 +252,7 @@ static int process_service(struct state *st, const struct session_row *row, cons
                            const char *op, struct err *err)
 {
 	(void)st;
-	return call(row->dir, op, service, SERVICE_MS, NULL, err);
+	return supervisor_ask(row->dir, op, service, SERVICE_MS, NULL, err);
 }
 
 static cJSON *process_logs(struct state *st, const struct session_row *row, const char *service, int n)
@@ -280,15 +268,13 @@ static cJSON *process_found(struct state *st, struct err *err)
 	if (n < 0)
 		return NULL;
 	cJSON *all = json_array(), *names = json_array();
-	const cJSON *one, *known;
+	const cJSON *one;
 	for (int i = 0; i < n; i++)
 		cJSON_AddItemToArray(all, cJSON_CreateString(list[i].session));
 	cgroup_find(st->install, all);
 	cJSON_ArrayForEach(one, all)
 	{
-		bool seen = false;
-		cJSON_ArrayForEach(known, names) seen |= !strcmp(known->valuestring, one->valuestring);
-		if (!seen)
+		if (!json_has_text(names, one->valuestring))
 			cJSON_AddItemToArray(names, cJSON_CreateString(one->valuestring));
 	}
 	cJSON_Delete(all);

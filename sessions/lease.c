@@ -1,13 +1,11 @@
 #include "sessions/lease.h"
 #include "core/clock.h"
 #include "core/mem.h"
-#include <arpa/inet.h>
+#include "core/net.h"
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define PURPOSE_NESTED "nested"
 
@@ -20,17 +18,10 @@ int lease_stack_ports(void)
 	return n;
 }
 
-bool lease_port_free(int port)
+static bool is_free(int64_t port)
 {
-	/* SO_REUSEADDR as every server of ours: connections in TIME_WAIT are no obstacle, a listener is. listen(2) sees
-	 * the socket that is bound but did not listen yet. */
-	cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int one = 1;
-	struct sockaddr_in a = {.sin_family = AF_INET,
-	                        .sin_port = htons((uint16_t)port),
-	                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	return fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) == 0 &&
-	       bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(fd, 1) == 0;
+	struct err ignored;
+	return net_probe("127.0.0.1", (int)port, &ignored) == 0;
 }
 
 /* Whether ${table} of the kernel has a listener on ${port}; also when it cannot be read. */
@@ -53,7 +44,7 @@ static bool listed_in(const char *table, int port)
  * have been given the port as its end and keeps it for a minute of TIME_WAIT: that is nothing the session left. */
 static bool port_held(int port)
 {
-	return !lease_port_free(port) &&
+	return !is_free(port) &&
 	       (listed_in("/proc/net/tcp", port) || listed_in("/proc/net/tcp6", port));
 }
 
@@ -75,7 +66,7 @@ static int find_block(struct state *st, int low, int high, int count, struct err
 		} else if (leased - (port - run) < count) {
 			run++; /* the gap is too small: no need to probe */
 		} else {
-			run = lease_port_free(port) ? run + 1 : 0;
+			run = is_free(port) ? run + 1 : 0;
 			if (run == count)
 				return port - count + 1;
 		}
@@ -173,21 +164,13 @@ int lease_port_of(const cJSON *leases, const char *key)
 	return 0;
 }
 
-static bool listed(const cJSON *names, const char *name)
-{
-	const cJSON *one;
-	cJSON_ArrayForEach(one,
-	                   names) if (cJSON_IsString(one) && !strcmp(one->valuestring, name)) return true;
-	return false;
-}
-
 cJSON *lease_endpoints(const cJSON *leases, const cJSON *services)
 {
 	cJSON *list = json_array();
 	for (const struct stack_service *s = stack_services; s->name; s++) {
 		for (const struct stack_port *p = s->ports; p->key; p++) {
 			int port = lease_port_of(leases, p->key);
-			if (!port || !listed(services, s->name))
+			if (!port || !json_has_text(services, s->name))
 				continue;
 			cleanup_free char *url = mem_printf("%s://127.0.0.1:%d", p->scheme, port);
 			cJSON *one = json_object();

@@ -18,9 +18,6 @@ struct lease_block {
 /** How many ports the stack needs. */
 int lease_stack_ports(void);
 
-/** Whether ${port} can be bound on 127.0.0.1 now. */
-bool lease_port_free(int port);
-
 /** Whether there is a range to lease from: 0, or -1 with ERR_QUOTA. */
 int lease_possible(struct state *st, struct err *err);
 

@@ -26,7 +26,7 @@ int operation_find(struct state *st, const char *name, struct session_row *row, 
 	if (receipt)
 		err_set(err, ERR_NOT_FOUND, "no session %s: it was removed %s ago (%s)", name,
 		        clock_duration(clock_now_ms() - json_int(receipt, "removed_at", 0), age, sizeof(age)),
-		        json_text(receipt, "reason") ? json_text(receipt, "reason") : REASON_STOPPED);
+		        json_text_or(receipt, "reason", REASON_STOPPED));
 	return -1;
 }
 

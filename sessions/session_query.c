@@ -116,8 +116,8 @@ static cJSON *all_logs(struct state *st, const struct engine *engine, const stru
 {
 	const cJSON *services = json_at(row->spec, "services"), *one;
 	int count = 0, size = cJSON_GetArraySize(services);
-	cJSON **logs = mem_alloc(((size_t)size + 1) * sizeof(*logs));
-	const char **names = mem_alloc(((size_t)size + 1) * sizeof(*names));
+	cleanup_free cJSON **logs = mem_alloc(((size_t)size + 1) * sizeof(*logs));
+	cleanup_free const char **names = mem_alloc(((size_t)size + 1) * sizeof(*names));
 	cJSON_ArrayForEach(one, services)
 	{
 		names[count] = cJSON_GetStringValue(one);
@@ -128,17 +128,7 @@ static cJSON *all_logs(struct state *st, const struct engine *engine, const stru
 		cJSON_DeleteItemFromArray(merged, 0);
 	for (int i = 0; i < count; i++)
 		cJSON_Delete(logs[i]);
-	mem_cleanup_free(&logs);
-	mem_cleanup_free(&names);
 	return merged;
-}
-
-static bool has_service(const struct session_row *row, const char *service)
-{
-	const cJSON *one;
-	cJSON_ArrayForEach(one, json_at(row->spec, "services")) if (!strcmp(cJSON_GetStringValue(one),
-	                                                                    service)) return true;
-	return false;
 }
 
 static int no_service(const struct session_row *row, const char *service, struct err *err)
@@ -157,7 +147,8 @@ cJSON *session_logs(struct state *st, const char *name, const char *service, int
 	if (operation_find(st, name, &row, err))
 		return NULL;
 	const struct engine *engine = engine_by_name(row.engine, err);
-	if (!engine || (service && !has_service(&row, service) && no_service(&row, service, err)))
+	if (!engine || (service && !json_has_text(json_at(row.spec, "services"), service) &&
+	                no_service(&row, service, err)))
 		return NULL;
 	n = n < 1 ? 1 : n > LOG_LINES_MAX ? LOG_LINES_MAX : n;
 	return service ? engine->logs(st, &row, service, n) : all_logs(st, engine, &row, n);
@@ -180,7 +171,7 @@ int session_service(struct state *st, const char *name, const char *service, con
 	if (row.state != SESSION_RUNNING)
 		return err_set(err, ERR_STATE, "session %s is %s, not running", name,
 		               lifecycle_state_name(row.state));
-	if (!has_service(&row, service))
+	if (!json_has_text(json_at(row.spec, "services"), service))
 		return no_service(&row, service, err);
 	const struct engine *engine = engine_by_name(row.engine, err);
 	if (!engine || engine->service(st, &row, service, op, err))

@@ -56,10 +56,7 @@ static cJSON *choose_services(const cJSON *wanted, struct err *err)
 	cJSON *chosen = json_array();
 	const cJSON *one;
 	for (const struct stack_service *s = stack_services; s->name; s++) {
-		bool take = !wanted || cJSON_IsNull(wanted) || !cJSON_GetArraySize(wanted);
-		cJSON_ArrayForEach(one, wanted) take |=
-		        cJSON_IsString(one) && !strcmp(one->valuestring, s->name);
-		if (take)
+		if (!cJSON_GetArraySize(wanted) || json_has_text(wanted, s->name))
 			cJSON_AddItemToArray(chosen, cJSON_CreateString(s->name));
 	}
 	cJSON_ArrayForEach(one, wanted)

@@ -8,23 +8,18 @@
 	"SELECT uuid, name, owner, engine, state, reason, error, spec, dir, job, created_at, started_at,"    \
 	" stopped_at, expires_at, hard_expires_at, idle_ms, used_at FROM sessions "
 
-static char *copy(const char *text)
-{
-	return text ? mem_strdup(text) : NULL;
-}
-
 static void read_row(struct query *q, struct session_row *row)
 {
 	*row = (struct session_row){0};
 	strncpy(row->uuid, query_text(q, 0), ID_UUID_LEN);
-	row->name = copy(query_text(q, 1));
-	row->owner = copy(query_text(q, 2));
-	row->engine = copy(query_text(q, 3));
+	row->name = query_copy(q, 1);
+	row->owner = query_copy(q, 2);
+	row->engine = query_copy(q, 3);
 	row->state = lifecycle_state_of(query_text(q, 4));
-	row->reason = copy(query_text(q, 5));
-	row->error = copy(query_text(q, 6));
+	row->reason = query_copy(q, 5);
+	row->error = query_copy(q, 6);
 	row->spec = cJSON_Parse(query_text(q, 7));
-	row->dir = copy(query_text(q, 8));
+	row->dir = query_copy(q, 8);
 	row->job = query_int(q, 9);
 	row->created_at = query_int(q, 10);
 	row->started_at = query_int(q, 11);

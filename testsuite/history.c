@@ -53,7 +53,7 @@ int history_open_run(struct state *st, int64_t job, int64_t *run, char **session
 	if (row <= 0)
 		return row;
 	*run = query_int(&q, 0);
-	*session = query_text(&q, 1) ? mem_strdup(query_text(&q, 1)) : NULL;
+	*session = query_copy(&q, 1);
 	return 0;
 }
 

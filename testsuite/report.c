@@ -4,15 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *text_at(const cJSON *j, const char *key)
-{
-	const char *text = json_text(j, key);
-	return text ? text : "";
-}
-
 static bool is(const cJSON *r, const char *status)
 {
-	return strcmp(text_at(r, "status"), status) == 0;
+	return strcmp(json_text_or(r, "status", ""), status) == 0;
 }
 
 /* Each line of ${text} behind ${prefix}. */
@@ -27,7 +21,7 @@ static void add_lines(struct str *out, const char *text, const char *prefix)
 
 static void add_name(struct str *out, const cJSON *r)
 {
-	str_add(out, text_at(r, "name"));
+	str_add(out, json_text_or(r, "name", ""));
 	if (json_int(r, "round", 1) > 1)
 		str_addf(out, " (round %lld)", (long long)json_int(r, "round", 1));
 }
@@ -46,10 +40,10 @@ static void report_text(const cJSON *result, struct str *out)
 			mark = is(r, marks[i].status) ? marks[i].mark : mark;
 		str_addf(out, "  %-5s ", mark);
 		add_name(out, r);
-		str_addf(out, ": %s (%s)\n", text_at(r, "title"),
+		str_addf(out, ": %s (%s)\n", json_text_or(r, "title", ""),
 		         clock_duration(json_int(r, "duration_ms", 0), took, sizeof(took)));
 		if (!is(r, "passed"))
-			add_lines(out, text_at(r, "message"), "          ");
+			add_lines(out, json_text_or(r, "message", ""), "          ");
 	}
 	str_addf(out, "\nTotal: %lld\nPassed: %lld\nFailed: %lld\n", (long long)json_int(result, "total", 0),
 	         (long long)json_int(result, "passed", 0), (long long)json_int(result, "failed", 0));
@@ -71,15 +65,15 @@ static void report_tap(const cJSON *result, struct str *out)
 		str_addf(out, "%s %d - ", is(r, "failed") ? "not ok" : "ok", ++i);
 		add_name(out, r);
 		if (is(r, "skipped"))
-			str_addf(out, " # SKIP %.*s", (int)strcspn(text_at(r, "message"), "\n"),
-			         text_at(r, "message"));
+			str_addf(out, " # SKIP %.*s", (int)strcspn(json_text_or(r, "message", ""), "\n"),
+			         json_text_or(r, "message", ""));
 		if (is(r, "flaky"))
 			str_addf(out, " (flaky: passed in attempt %lld)",
 			         (long long)json_int(r, "attempts", 1));
 		str_addf(out, "\n  ---\n  duration_ms: %lld\n", (long long)json_int(r, "duration_ms", 0));
 		if (is(r, "failed")) {
 			str_add(out, "  message: |\n");
-			add_lines(out, text_at(r, "message"), "    ");
+			add_lines(out, json_text_or(r, "message", ""), "    ");
 		}
 		str_add(out, "  ...\n");
 	}
@@ -122,19 +116,19 @@ static void report_junit(const cJSON *result, struct str *out)
 		add_name(&name, r);
 		str_add(out, "    <testcase classname=\"codefoundry\"");
 		add_attribute(out, "name", str_text(&name));
-		add_attribute(out, "file", text_at(r, "file"));
+		add_attribute(out, "file", json_text_or(r, "file", ""));
 		str_addf(out, " time=\"%.3f\">", (double)json_int(r, "duration_ms", 0) / 1000);
 		if (is(r, "failed")) {
-			cleanup_free char *head =
-			        mem_strndup(text_at(r, "message"), strcspn(text_at(r, "message"), "\n"));
+			cleanup_free char *head = mem_strndup(json_text_or(r, "message", ""),
+			                                      strcspn(json_text_or(r, "message", ""), "\n"));
 			str_add(out, "<failure");
 			add_attribute(out, "message", head);
 			str_addc(out, '>');
-			add_xml(out, text_at(r, "message"));
+			add_xml(out, json_text_or(r, "message", ""));
 			str_add(out, "</failure>");
 		} else if (is(r, "skipped")) {
 			str_add(out, "<skipped");
-			add_attribute(out, "message", text_at(r, "message"));
+			add_attribute(out, "message", json_text_or(r, "message", ""));
 			str_add(out, "/>");
 		} else if (is(r, "flaky")) {
 			str_addf(out, "<system-out>passed in attempt %lld</system-out>",

@@ -25,12 +25,6 @@ static const char style[] =
         "solid "
         "var(--soft);vertical-align:top}";
 
-static const char *text_at(const cJSON *j, const char *key)
-{
-	const char *text = json_text(j, key);
-	return text ? text : "";
-}
-
 static void number(struct str *out, const char *title, const cJSON *result, const char *key, const char *unit)
 {
 	str_addf(out, "<div><dt>%s</dt><dd>%lld%s</dd></div>", title, (long long)json_int(result, key, 0),
@@ -77,9 +71,9 @@ static void duration_bars(const cJSON *result, struct str *out)
 		double w = 2 + (double)ms / (double)longest * BAR_PX;
 		int y = i++ * ROW_PX;
 		str_addf(out, "<text x=\"0\" y=\"%d\">", y + 16);
-		str_add_html(out, text_at(r, "name"));
+		str_add_html(out, json_text_or(r, "name", ""));
 		str_addf(out, "</text><rect class=\"");
-		str_add_html(out, text_at(r, "status"));
+		str_add_html(out, json_text_or(r, "status", ""));
 		str_addf(out, "\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"16\"/>", LABEL_PX, y + 4, w);
 		str_addf(out, "<text x=\"%.1f\" y=\"%d\">%s</text>", LABEL_PX + w + 6, y + 16,
 		         clock_duration(ms, took, sizeof(took)));
@@ -94,16 +88,16 @@ static void rows(const cJSON *result, struct str *out)
 	cJSON_ArrayForEach(r, json_at(result, "scenarios"))
 	{
 		str_add(out, "<tr><td>");
-		str_add_html(out, text_at(r, "name"));
+		str_add_html(out, json_text_or(r, "name", ""));
 		str_add(out, "</td><td>");
-		str_add_html(out, text_at(r, "status"));
+		str_add_html(out, json_text_or(r, "status", ""));
 		if (json_int(r, "attempts", 1) > 1)
 			str_addf(out, ", %lld attempts", (long long)json_int(r, "attempts", 1));
 		str_add(out, "</td><td>");
-		str_add_html(out, text_at(r, "title"));
-		if (*text_at(r, "message")) {
+		str_add_html(out, json_text_or(r, "title", ""));
+		if (*json_text_or(r, "message", "")) {
 			str_add(out, "<pre>");
-			str_add_html(out, text_at(r, "message"));
+			str_add_html(out, json_text_or(r, "message", ""));
 			str_add(out, "</pre>");
 		}
 		str_add(out, "</td></tr>\n");
@@ -122,9 +116,9 @@ void report_html(const cJSON *result, struct str *out)
 	         "<meta name=\"viewport\" content=\"width=device-width\"><style>%s</style></head><body>\n",
 	         (long long)json_int(result, "run_id", 0), style);
 	str_addf(out, "<h1>Test run %lld</h1><p>", (long long)json_int(result, "run_id", 0));
-	if (*text_at(result, "session")) {
+	if (*json_text_or(result, "session", "")) {
 		str_add(out, "Session ");
-		str_add_html(out, text_at(result, "session"));
+		str_add_html(out, json_text_or(result, "session", ""));
 		str_add(out, ", ");
 	}
 	str_addf(out, "%s, %s</p>\n<dl>", at, took);

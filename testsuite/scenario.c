@@ -131,10 +131,10 @@ static int check_file(struct scenario *sc, bool trusted, struct err *err)
 	struct schema_walk w = {.step = check_step, .arg = &c};
 	sc->needs_target = sc->talks = sc->alone = false;
 	if (schema_check(&w, sc->tree, file_schema, "scenario", err) ||
-	    check_name(json_text(sc->tree, "name") ? json_text(sc->tree, "name") : "", err))
+	    check_name(json_text_or(sc->tree, "name", ""), err))
 		return err_wrap(err, "%s:%d", sc->file, scenario_line(sc, w.path));
 	sc->name = mem_strdup(json_text(sc->tree, "name"));
-	sc->title = mem_strdup(json_text(sc->tree, "title") ? json_text(sc->tree, "title") : sc->name);
+	sc->title = mem_strdup(json_text_or(sc->tree, "title", sc->name));
 	sc->steps = cJSON_GetObjectItemCaseSensitive(sc->tree, "steps");
 	sc->alone |= json_bool(sc->tree, "alone", false);
 	const cJSON *timeout = cJSON_GetObjectItemCaseSensitive(sc->tree, "timeout");

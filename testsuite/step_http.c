@@ -157,7 +157,7 @@ static int http_run(struct play *p, const char *who, const cJSON *args, struct e
 	if (!url)
 		return -1;
 	const char *name = json_text(args, "to") ? json_text(args, "to") : json_text(args, "url");
-	const char *path = json_text(args, "path") ? json_text(args, "path") : "";
+	const char *path = json_text_or(args, "path", "");
 	bool refused = json_bool(args, "expect.refused", false);
 	int rc = fetch(p, args, url, &reply, err);
 	if (rc && refused && err->code == ERR_NET)

@@ -229,8 +229,7 @@ static void end_stack(const char *state_dir, const char *cwd)
 	const cJSON *s;
 	cJSON_ArrayForEach(s, sessions)
 	{
-		const char *const stop[] = {"session", "stop",
-		                            json_text(s, "name") ? json_text(s, "name") : "", NULL};
+		const char *const stop[] = {"session", "stop", json_text_or(s, "name", ""), NULL};
 		run_self(stop, env, cwd, DOWN_MS, NULL, &err);
 	}
 	run_self(down, env, cwd, DOWN_MS, NULL, &err);

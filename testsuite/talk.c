@@ -151,7 +151,7 @@ static void describe_buttons(const struct talk_event *e, struct str *out)
 {
 	const cJSON *row, *b;
 	cJSON_ArrayForEach(row, buttons_of(e)) cJSON_ArrayForEach(b, row)
-	        str_addf(out, " [%s]", json_text(b, "text") ? json_text(b, "text") : "?");
+	        str_addf(out, " [%s]", json_text_or(b, "text", "?"));
 }
 
 void talk_describe(const struct talk *t, size_t from, size_t max, struct str *out)

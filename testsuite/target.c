@@ -28,7 +28,7 @@ int target_of_session(struct target **out, struct state *st, const char *session
 		return err_wrap(err, "session %s", session);
 	struct target *t = mem_alloc(sizeof(*t));
 	t->name = mem_strdup(session);
-	t->state_dir = mem_strdup(json_text(info, "state_dir") ? json_text(info, "state_dir") : "");
+	t->state_dir = mem_strdup(json_text_or(info, "state_dir", ""));
 	t->info = TAKE(info);
 	t->env = json_at(t->info, "env");
 	t->credentials = json_at(t->info, "credentials");
@@ -180,11 +180,8 @@ int target_service(struct target *t, const char *service, const char *op, struct
 		return t->service_fn(t->service_arg, service, op, err);
 	if (t->st)
 		return session_service(t->st, t->name, service, op, err);
-	cleanup_json cJSON *request = json_object(), *reply = NULL;
-	json_add_text(request, "op", op);
-	json_add_text(request, "service", plane_name(service));
 	cleanup_free char *dir = mem_printf("%s/up", t->state_dir);
-	return supervisor_call(dir, request, SERVICE_MS, &reply, err);
+	return supervisor_ask(dir, op, plane_name(service), SERVICE_MS, NULL, err);
 }
 
 struct user_api *target_api(struct target *t, struct err *err)

@@ -97,7 +97,7 @@ static const char *message_of(const cJSON *result, const char *name)
 	cJSON_ArrayForEach(s, json_at(result, "scenarios"))
 	{
 		if (strcmp(json_text(s, "name"), name) == 0)
-			return json_text(s, "message") ? json_text(s, "message") : "";
+			return json_text_or(s, "message", "");
 	}
 	return "absent";
 }

@@ -193,7 +193,7 @@ int tg_store_message(struct tg *tg, int64_t chat, int64_t id, struct tg_message 
 		return row;
 	if (read_json(&q, 0, &m->body, err) < 0)
 		return -1;
-	m->raw = query_is_null(&q, 1) ? NULL : mem_strdup(query_text(&q, 1));
+	m->raw = query_copy(&q, 1);
 	m->from_bot = query_int(&q, 2) != 0;
 	return 1;
 }

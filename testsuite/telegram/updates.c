@@ -13,6 +13,7 @@
 #define POLL_MAX_S 50
 #define RESPONSE_MAX (4u << 20)
 #define PAST_MAX 200000
+#define ID_MAX (1LL << 52) /* an injected one may be anything: the next is one more */
 #define FUTURE_MAX 10
 #define GATHER_MS 2
 #define SLOW_MS 3000
@@ -148,8 +149,10 @@ int tg_updates_inject(struct tg *tg, const cJSON *update, int64_t *id, struct er
 	*id = u->next_id;
 	if (cJSON_IsNumber(given)) {
 		*id = json_int(update, "update_id", 0);
-		odd = *id<u->next_id && * id> u->next_id - PAST_MAX;
-		if (*id <= u->next_id - PAST_MAX && db_run(tg->db, err, "DELETE FROM updates", "") < 0)
+		int64_t oldest = u->next_id - PAST_MAX;
+		*id = *id > ID_MAX ? ID_MAX : *id;
+		odd = *id<u->next_id && * id> oldest;
+		if (*id <= oldest && db_run(tg->db, err, "DELETE FROM updates", "") < 0)
 			return -1;
 	} else if (cJSON_IsObject(update) && given == NULL) {
 		json_add_int(copy, "update_id", *id);
