@@ -20,6 +20,17 @@ static void next_key(struct call *c, char key[48])
 	snprintf(key, 48, "u%" PRId64 ":%u", c->u->id, c->said++);
 }
 
+struct link_ask call_link(struct call *c, const char *id, char key[48])
+{
+	next_key(c, key);
+	return (struct link_ask){.id = id,
+	                         .chat = c->u->chat,
+	                         .topic = c->u->topic,
+	                         .user = c->u->user,
+	                         .lang = c->lang,
+	                         .key = key};
+}
+
 int call_say(struct call *c, const char *html, const char *buttons, struct err *err)
 {
 	char key[48];

@@ -49,6 +49,9 @@ int call_check_session(struct call *c, const char *name, struct err *err);
 int call_audit(const struct call *c, const char *action, const char *target, const char *outcome,
                struct err *err);
 
+/** A request ${id} to the gateway for this update; ${key} is where the key of its message stands. */
+struct link_ask call_link(struct call *c, const char *id, char key[48]);
+
 /** The UUID that this update has as a request. */
 void call_request_id(const struct call *c, char id[37]);
 

@@ -2,7 +2,6 @@
 #include "bot/commands.h"
 #include "core/id.h"
 #include "core/mem.h"
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,15 +22,9 @@ static cJSON *chat_frame(const struct call *c, const char *text)
 static int ask(struct call *c, const char *id, const char *text, struct err *err)
 {
 	char key[48];
-	snprintf(key, sizeof(key), "u%" PRId64 ":%u", c->u->id, c->said++);
-	struct link_ask to_ask = {.id = id,
-	                          .chat = c->u->chat,
-	                          .topic = c->u->topic,
-	                          .user = c->u->user,
-	                          .lang = c->lang,
-	                          .title = texts_raw(c->lang, T_CHAT_TITLE),
-	                          .key = key,
-	                          .quiet = true};
+	struct link_ask to_ask = call_link(c, id, key);
+	to_ask.title = texts_raw(c->lang, T_CHAT_TITLE);
+	to_ask.quiet = true;
 	return link_ask(c->bot->link, &to_ask, chat_frame(c, text), err);
 }
 
@@ -62,13 +55,7 @@ int chat_answer(struct call *c, const char *payload, struct err *err)
 int chat_retry(struct call *c, const char *payload, struct err *err)
 {
 	char key[48];
-	snprintf(key, sizeof(key), "u%" PRId64 ":%u", c->u->id, c->said++);
-	struct link_ask again = {.id = payload,
-	                         .chat = c->u->chat,
-	                         .topic = c->u->topic,
-	                         .user = c->u->user,
-	                         .lang = c->lang,
-	                         .key = key,
-	                         .message_id = c->u->message_id};
+	struct link_ask again = call_link(c, payload, key);
+	again.message_id = c->u->message_id;
 	return link_retry(c->bot->link, &again, err);
 }

@@ -3,27 +3,17 @@
 #include "core/id.h"
 #include "core/mem.h"
 #include "core/mutant.h"
+#include "gateway/projects.h"
+#include "gateway/templates.h"
 #include <ctype.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
-
-static const char *const types[] = {"telegram-bot", "web-service", "ai-agent", "fullstack"};
-#define TYPES "telegram-bot, web-service, ai-agent, fullstack"
-#define NAME_MAX_LEN 50
 
 static bool known_type(const char *type)
 {
-	for (size_t i = 0; i < ARRAY_LEN(types); i++)
-		if (strcmp(types[i], type) == 0)
+	for (const struct project_template *t = project_templates; t->type; t++)
+		if (strcmp(t->type, type) == 0)
 			return true;
 	return false;
-}
-
-static bool good_name(const char *name)
-{
-	size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
-	return n > 0 && n <= NAME_MAX_LEN && !name[n];
 }
 
 /* "--framework=flask" is a parameter of its own, every other "--key=value" an option, "--key" alone is true. */
@@ -76,14 +66,8 @@ static int ask(struct call *c, const char *type, const char *name, cJSON *params
 	cJSON *frame = json_object();
 	json_add_text(frame, "type", "command");
 	json_add_text(frame, "content", request);
-	snprintf(key, sizeof(key), "u%" PRId64 ":%u", c->u->id, c->said++);
-	struct link_ask to_ask = {.id = id,
-	                          .chat = c->u->chat,
-	                          .topic = c->u->topic,
-	                          .user = c->u->user,
-	                          .lang = c->lang,
-	                          .title = title,
-	                          .key = key};
+	struct link_ask to_ask = call_link(c, id, key);
+	to_ask.title = title;
 	return link_ask(c->bot->link, &to_ask, frame, err);
 }
 
@@ -93,13 +77,15 @@ static int run(struct call *c, const char *args, struct err *err)
 	call_word(&args, type, sizeof(type));
 	call_word(&args, name, sizeof(name));
 	if (!*name)
-		return call_text(
-		        c, T_NEW_TYPES,
-		        TEXT_ARGS({"usage", cmd_new.usage}, {"types", TYPES}, {"example", cmd_new.example}),
-		        err);
+		return call_text(c, T_NEW_TYPES,
+		                 TEXT_ARGS({"usage", cmd_new.usage}, {"types", template_types()},
+		                           {"example", cmd_new.example}),
+		                 err);
 	if (!known_type(type))
-		return call_text(c, T_NEW_BAD_TYPE, TEXT_ARGS({"type", type}, {"types", TYPES}), err);
-	if (!good_name(name))
+		return call_text(c, T_NEW_BAD_TYPE, TEXT_ARGS({"type", type}, {"types", template_types()}),
+		                 err);
+	struct err why;
+	if (project_name_check(name, &why))
 		return call_text(c, T_NEW_BAD_NAME, TEXT_ARGS({"project", name}), err);
 	if (MUTANT("new_says_ready_by_itself")) {
 		cleanup_free char *html = mem_printf("Project %s is ready", name);

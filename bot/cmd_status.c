@@ -4,6 +4,7 @@
 #include "core/mem.h"
 #include "core/mutant.h"
 #include "jobs/worker.h"
+#include "testsuite/history.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/statvfs.h>
@@ -35,26 +36,23 @@ static char *telegram(const struct call *c)
 
 static int last_test(const struct call *c, char **text, struct err *err)
 {
-	cleanup_query struct query q = QUERY_INIT;
-	if (db_query(
-	            c->bot->st->db, &q, err,
-	            "SELECT total - skipped, passed, finished_at FROM test_runs WHERE finished_at IS NOT NULL"
-	            " ORDER BY id DESC LIMIT 1",
-	            ""))
+	cJSON *run;
+	if (history_last(c->bot->st, &run, err))
 		return -1;
-	int row = query_next(&q, err);
-	if (row <= 0) {
-		*text = row < 0 ? NULL : mem_strdup(texts_raw(c->lang, T_STATUS_NO_TEST));
-		return row;
+	if (!run) {
+		*text = mem_strdup(texts_raw(c->lang, T_STATUS_NO_TEST));
+		return 0;
 	}
 	char total[24], passed[24], rate[16], ago[64];
-	snprintf(total, sizeof(total), "%" PRId64, query_int(&q, 0));
-	snprintf(passed, sizeof(passed), "%" PRId64, query_int(&q, 1));
-	clock_duration(clock_now_ms() - query_int(&q, 2), ago, sizeof(ago));
-	*text = texts_make(
-	        c->lang, T_STATUS_TEST,
-	        TEXT_ARGS({"total", total}, {"passed", passed}, {"ago", ago},
-	                  {"rate", results_rate(query_int(&q, 1), query_int(&q, 0), rate, sizeof(rate))}));
+	int64_t n = json_int(run, "total", 0) - json_int(run, "skipped", 0),
+	        good = json_int(run, "passed", 0);
+	snprintf(total, sizeof(total), "%" PRId64, n);
+	snprintf(passed, sizeof(passed), "%" PRId64, good);
+	clock_duration(clock_now_ms() - json_int(run, "finished_at", 0), ago, sizeof(ago));
+	*text = texts_make(c->lang, T_STATUS_TEST,
+	                   TEXT_ARGS({"total", total}, {"passed", passed}, {"ago", ago},
+	                             {"rate", results_rate(good, n, rate, sizeof(rate))}));
+	cJSON_Delete(run);
 	return 0;
 }
 

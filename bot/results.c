@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/text.h"
+#include "testsuite/history.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ const char *results_rate(int64_t passed, int64_t total, char *buf, size_t size)
 {
 	if (total <= 0)
 		return "–";
-	snprintf(buf, size, "%" PRId64 " %%", passed * 100 / total);
+	snprintf(buf, size, "%d %%", history_pass_rate(total, 0, passed));
 	return buf;
 }
 

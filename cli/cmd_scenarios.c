@@ -132,19 +132,6 @@ static int verb_list(const struct config *cfg, int argc, char **argv, struct err
 	return 0;
 }
 
-/* Pass rates as a row of bars, oldest first. */
-static void print_trend(const cJSON *rows)
-{
-	static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
-	int n = cJSON_GetArraySize(rows);
-	printf("\npass rate ");
-	for (int i = (n < TREND_RUNS ? n : TREND_RUNS) - 1; i >= 0; i--) {
-		int64_t rate = json_int(cJSON_GetArrayItem(rows, i), "pass_rate", 0);
-		printf("%s", bars[rate * ((int64_t)ARRAY_LEN(bars) - 1) / 100]);
-	}
-	printf("\n");
-}
-
 /* What tables show as text. */
 static void join_failures(cJSON *rows)
 {
@@ -184,7 +171,9 @@ static int verb_history(const struct config *cfg, int argc, char **argv, struct 
 	} else {
 		join_failures(rows);
 		term_table(columns, ARRAY_LEN(columns), rows);
-		print_trend(rows);
+		cleanup_str struct str trend = STR_INIT;
+		history_trend(rows, TREND_RUNS, &trend);
+		printf("\npass rate %s\n", str_text(&trend));
 	}
 	return 0;
 }

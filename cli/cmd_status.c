@@ -8,6 +8,7 @@
 #include "core/http_client.h"
 #include "core/mem.h"
 #include "sessions/session.h"
+#include "testsuite/history.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -56,19 +57,11 @@ static cJSON *collect(const struct config *cfg, struct state *st, struct err *er
 	struct statvfs fs;
 	json_add_int(status, "disk_free_bytes",
 	             statvfs(st->dir, &fs) ? -1 : (int64_t)(fs.f_bavail * fs.f_frsize));
-	cleanup_query struct query q = QUERY_INIT;
-	if (db_query(st->db, &q, err,
-	             "SELECT passed, total, finished_at FROM test_runs WHERE finished_at IS NOT NULL ORDER "
-	             "BY id DESC LIMIT 1",
-	             ""))
+	cJSON *last;
+	if (history_last(st, &last, err))
 		return NULL;
-	if (query_next(&q, err) == 1) {
-		cJSON *last = json_object();
-		json_add_int(last, "passed", query_int(&q, 0));
-		json_add_int(last, "total", query_int(&q, 1));
-		json_add_int(last, "finished_at", query_int(&q, 2));
+	if (last)
 		json_add(status, "last_test", last);
-	}
 	return TAKE(status);
 }
 

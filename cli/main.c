@@ -77,6 +77,7 @@ static int run(const struct command *command, const char *env_file, int argc, ch
 	log_level_parse(config_text(cfg, "LOG_LEVEL"), &level);
 	/* in a terminal a command's own output is what counts; the parts log */
 	log_open(command->name, !command->part && level == LOG_INFO ? LOG_WARN : level);
+	log_context("session", config_text(cfg, "SESSION_NAME"));
 	int rc = command->run(cfg, argc, argv, err);
 	config_free(cfg);
 	return rc;

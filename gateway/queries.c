@@ -5,6 +5,7 @@
 #include "gateway/projects.h"
 #include "jobs/worker.h"
 #include "sessions/session.h"
+#include "testsuite/history.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,23 +79,12 @@ static int add_jobs(struct state *st, cJSON *result, struct err *err)
 
 static int add_last_run(struct state *st, cJSON *result, struct err *err)
 {
-	cleanup_query struct query q = QUERY_INIT;
-	if (db_query(st->db, &q, err,
-	             "SELECT id, session, total, passed, failed, finished_at FROM test_runs WHERE "
-	             "finished_at IS NOT NULL"
-	             " ORDER BY id DESC LIMIT 1",
-	             ""))
+	cJSON *run;
+	if (history_last(st, &run, err))
 		return -1;
-	int row = query_next(&q, err);
-	if (row != 1)
-		return row;
-	cJSON *run = json_object();
-	json_add_int(run, "id", query_int(&q, 0));
-	json_add_text(run, "session", query_text(&q, 1));
-	json_add_int(run, "total", query_int(&q, 2));
-	json_add_int(run, "passed", query_int(&q, 3));
-	json_add_int(run, "failed", query_int(&q, 4));
-	json_add_int(run, "finished_at", query_int(&q, 5));
+	if (!run)
+		return 0;
+	json_add_int(run, "id", json_int(run, "run_id", 0));
 	json_add(result, "last_test_run", run);
 	return 0;
 }

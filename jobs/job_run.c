@@ -268,6 +268,9 @@ int jobs_exec(struct state *st, const struct job_kind *const *kinds, int64_t id,
 	struct job job;
 	if (job_signals_on(err))
 		return -1;
+	char number[24];
+	snprintf(number, sizeof(number), "%lld", (long long)id);
+	log_context("job", number);
 	job_init(&job, st, id);
 	job_listen(&job);
 	rc = job_prepare(&job, kinds, err) ? -1 : job_run_locked(&job, err);
@@ -277,6 +280,7 @@ int jobs_exec(struct state *st, const struct job_kind *const *kinds, int64_t id,
 	if (rc && (err->code == ERR_NOT_FOUND || err->code == ERR_STATE))
 		job_lock_remove(st, id); /* ours was made for nothing */
 	job_free(&job);
+	log_context("job", NULL);
 	job_signals_off();
 	return rc;
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KEEP_RUNS 10000 /* a timer may make one every few minutes, for ever */
+
 int history_begin(struct state *st, int64_t job, const char *owner, const char *session, const char *label,
                   int64_t *run, struct err *err)
 {
@@ -31,6 +33,8 @@ int history_end(struct state *st, int64_t run, const cJSON *s, struct err *err)
 	if (!s)
 		return db_run(st->db, err, "DELETE FROM test_runs WHERE id = ? AND finished_at IS NULL", "i",
 		              run);
+	if (db_run(st->db, err, "DELETE FROM test_runs WHERE id <= ?", "i", run - KEEP_RUNS))
+		return -1;
 	return db_run(
 	        st->db, err,
 	        "UPDATE test_runs SET finished_at = ?, duration_ms = ?, total = ?, passed = ?, failed = ?,"
@@ -85,6 +89,7 @@ static cJSON *row_of(struct query *q)
 	cJSON *row = json_object();
 	json_add_int(row, "run_id", query_int(q, 0));
 	json_add_int(row, "started_at", query_int(q, 1));
+	json_add_int(row, "finished_at", query_int(q, 12));
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		if (query_text(q, 2 + (int)i))
 			json_add_text(row, texts[i], query_text(q, 2 + (int)i));
@@ -101,7 +106,8 @@ cJSON *history_list(struct state *st, int limit, struct err *err)
 	if (db_query(st->db, &q, err,
 	             "SELECT id, started_at, owner, session, label, commit_id, total, passed, failed, "
 	             "skipped, flaky,"
-	             " duration_ms FROM test_runs WHERE finished_at IS NOT NULL ORDER BY id DESC LIMIT ?",
+	             " duration_ms, finished_at FROM test_runs WHERE finished_at IS NOT NULL ORDER BY id "
+	             "DESC LIMIT ?",
 	             "i", (int64_t)limit))
 		return NULL;
 	int more;
@@ -112,4 +118,22 @@ cJSON *history_list(struct state *st, int limit, struct err *err)
 			return NULL;
 	}
 	return more < 0 ? NULL : TAKE(list);
+}
+
+int history_last(struct state *st, cJSON **run, struct err *err)
+{
+	cleanup_json cJSON *rows = history_list(st, 1, err);
+	*run = cJSON_DetachItemFromArray(rows, 0);
+	return rows ? 0 : -1;
+}
+
+void history_trend(const cJSON *rows, int max, struct str *out)
+{
+	static const char *const bars[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+	int n = cJSON_GetArraySize(rows);
+	for (int i = (n < max ? n : max) - 1; i >= 0; i--) {
+		int64_t rate = json_int(cJSON_GetArrayItem(rows, i), "pass_rate", 0);
+		rate = rate < 0 ? 0 : rate > 100 ? 100 : rate;
+		str_add(out, bars[rate * ((int64_t)ARRAY_LEN(bars) - 1) / 100]);
+	}
 }

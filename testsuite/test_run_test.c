@@ -110,6 +110,12 @@ static void results_are_counted_and_kept(void **state)
 	write_scenario(b, "a", PASSES);
 	write_scenario(b, "b", FAILS);
 	write_scenario(b, "c", CRASHES);
+	/* ten thousand runs ago: its time is over when the next one ends */
+	assert_int_equal(
+	        db_run(b->st->db, &err,
+	               "INSERT INTO test_runs (id, owner, started_at, finished_at) VALUES (-9999, 'x', 1, 1)",
+	               ""),
+	        0);
 	if (run(b, "{\"label\":\"L\"}", "cli:t", &result, &err))
 		fail_msg("%s", err.msg);
 	assert_int_equal(json_int(result, "total", 0), 3);
@@ -128,6 +134,11 @@ static void results_are_counted_and_kept(void **state)
 	assert_int_equal(json_int(row, "failed", 0), 2);
 	assert_string_equal(json_text(row, "label"), "L");
 	assert_string_equal(json_text(row, "failures.0"), "b");
+	assert_true(json_int(row, "finished_at", 0) >= json_int(row, "started_at", INT64_MAX));
+	cJSON *last = NULL;
+	assert_int_equal(history_last(b->st, &last, &err), 0);
+	assert_true(cJSON_Compare(last, row, true));
+	cJSON_Delete(last);
 }
 
 static void passed_on_a_retry_is_flaky(void **state)
