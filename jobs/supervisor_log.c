@@ -21,7 +21,7 @@ struct service_log {
 	char *path, *name;
 	int fd; /* -1 while the disk refuses it */
 	int64_t size, max;
-	int width, color;
+	int width, color, lines;
 	char line[LINE_MAX_BYTES];
 	size_t len;
 	bool cutting; /* the rest of a line that was too long */
@@ -103,6 +103,7 @@ static void end_line(struct service_log *log, const char *mark)
 	str_add(&line, mark);
 	str_addc(&line, '\n');
 	log->len = 0;
+	log->lines++;
 	write_file(log, line.p, line.len);
 	if (log->width)
 		echo(log, line.p, line.len);
@@ -137,6 +138,16 @@ void service_log_flush(struct service_log *log)
 	if (log->len)
 		end_line(log, "");
 	log->cutting = false;
+}
+
+void service_log_begin(struct service_log *log)
+{
+	log->lines = 0;
+}
+
+int service_log_lines(const struct service_log *log)
+{
+	return log->lines;
 }
 
 /* Put up to ${n} last lines of ${path} before those in ${list}. */

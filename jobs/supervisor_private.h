@@ -94,6 +94,10 @@ int service_log_open(struct service_log **log, const char *dir, const char *serv
 void service_log_feed(struct service_log *log, const char *data, size_t n);
 /** End a line that was begun, such as the last words of a crash. */
 void service_log_flush(struct service_log *log);
+/** A new process begins: lines count from here. */
+void service_log_begin(struct service_log *log);
+/** How many of the log's last lines are of the process that began last. */
+int service_log_lines(const struct service_log *log);
 void service_log_close(struct service_log *log);
 
 #endif

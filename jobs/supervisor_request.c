@@ -30,7 +30,10 @@ static void refuse_failed(struct client *client, const struct service *s)
 	json_add_bool(obj, "ok", false);
 	json_add_text(obj, "error", text);
 	json_add_text(obj, "service", s->spec->name);
-	json_add(obj, "log", supervisor_log_tail(client->sv->options->dir, s->spec->name, SUPERVISOR_TAIL));
+	int lines = service_log_lines(s->log); /* what earlier processes said misleads */
+	json_add(obj, "log",
+	         supervisor_log_tail(client->sv->options->dir, s->spec->name,
+	                             lines < SUPERVISOR_TAIL ? lines : SUPERVISOR_TAIL));
 	client_answer(client, obj);
 }
 

@@ -114,6 +114,7 @@ static int spawn(struct service *s, struct err *err)
 	spec.ready_fd = ready[1];
 	spec.die_with_parent = true;
 	pid_t pid = 0;
+	service_log_begin(s->log);
 	int rc = proc_spawn(&spec, &pid, err);
 	free(env);
 	if (ready[1] >= 0)

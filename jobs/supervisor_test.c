@@ -390,6 +390,7 @@ static void test_crashes(void **data)
 	cleanup_json cJSON *reply = call_with(f, "{\"op\":\"wait\"}", &err);
 	assert_in_range(clock_mono_ms() - before, 100 + 200 + 400 + 800, 6000);
 	assert_string_equal(json_text(reply, "service"), "bad");
+	assert_int_equal(cJSON_GetArraySize(json_at(reply, "log")), 1); /* of five processes the last one's */
 	cleanup_json cJSON *status = call(f, "{\"op\":\"start\",\"service\":\"heal\"}");
 	assert_int_equal(json_int(status, "services.0.restarts", 0), 2);
 	assert_int_equal(json_int(status, "services.0.exit", 0), 128 + SIGABRT);
