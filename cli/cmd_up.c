@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -102,6 +103,20 @@ static void print_failure(const cJSON *reply)
 	}
 }
 
+/* Two at once: the second waits for the first, which ends within its own limits, and then finds everything running. */
+static int wait_turn(const char *dir, int *turn, struct err *err)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno, "open %s", dir);
+	if (flock(fd, LOCK_EX)) {
+		close(fd);
+		return err_sys(err, errno, "lock %s", dir);
+	}
+	*turn = fd;
+	return 0;
+}
+
 int cli_up(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	bool foreground = false, echo = false;
@@ -114,6 +129,9 @@ int cli_up(const struct config *cfg, int argc, char **argv, struct err *err)
 		return -1;
 	if (foreground)
 		return run_foreground(cfg, st->dir, echo, err);
+	cleanup_close int turn = -1;
+	if (wait_turn(st->dir, &turn, err))
+		return -1;
 	cleanup_free char *dir = plane_dir(st->dir);
 	cleanup_json cJSON *before = NULL, *reply = NULL;
 	if (supervisor_ask(dir, "status", NULL, 5000, &before, err) == 0) {

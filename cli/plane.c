@@ -88,21 +88,45 @@ void plane_free(struct plane *plane)
 	free(plane->dir);
 }
 
+static bool runs(const struct plane *plane, const struct stack_service *s)
+{
+	for (size_t i = 0; i < plane->n; i++)
+		if (!strcmp(plane->services[i].name, s->command))
+			return true;
+	return false;
+}
+
+/* The setting before ${until} that asks for ${port} too, NULL: none; 0 is any free port. */
+static const char *also_wanted_by(const struct plane *plane, const struct stack_port *until, int port,
+                                  const struct config *cfg)
+{
+	for (const struct stack_service *s = stack_services; port && s->name; s++) {
+		for (const struct stack_port *p = s->ports; runs(plane, s) && p->key; p++) {
+			if (p == until)
+				return NULL;
+			if (config_int(cfg, p->key) == port)
+				return p->key;
+		}
+	}
+	return NULL;
+}
+
 int plane_check_ports(const struct plane *plane, const struct config *cfg, struct err *err)
 {
 	const char *gateway_host = config_text(cfg, "GATEWAY_HOST");
 	cleanup_str struct str lines = STR_INIT;
 	for (const struct stack_service *s = stack_services; s->name; s++) {
-		bool runs = false;
-		for (size_t i = 0; i < plane->n; i++)
-			runs |= !strcmp(plane->services[i].name, s->command);
-		for (const struct stack_port *p = s->ports; runs && p->key; p++) {
+		for (const struct stack_port *p = s->ports; runs(plane, s) && p->key; p++) {
 			int port = (int)config_int(cfg, p->key);
 			const char *host =
 			        !strcmp(s->command, "gateway") && gateway_host ? gateway_host : "127.0.0.1";
 			struct err why;
+			const char *other = also_wanted_by(plane, p, port, cfg);
+			if (other)
+				str_addf(&lines, "%s%s and %s are both %d: set one of them to another port",
+				         lines.len ? "\n" : "", other, p->key, port);
 			/* what else may be wrong with it the part itself will say */
-			if (net_probe(host, port, &why) && why.code == ERR_EXISTS)
+			else if (net_probe(host, port, &why) && why.code == ERR_EXISTS)
 				str_addf(&lines,
 				         "%sport %d (%s of %s) is taken by another program: end it, or set "
 				         "%s to a free port",
