@@ -17,11 +17,11 @@ static const char *mark(const char *state)
 	return "•";
 }
 
-static void add_job(struct str *out, const cJSON *job)
+static void add_job(struct str *out, enum lang lang, const cJSON *job)
 {
 	char ago[64];
 	const char *state = json_text(job, "state"), *session = json_text(job, "session");
-	clock_duration(clock_now_ms() - json_int(job, "created_at", 0), ago, sizeof(ago));
+	texts_ago(lang, clock_now_ms() - json_int(job, "created_at", 0), ago);
 	str_addf(out, "%s %" PRId64 " ", mark(state), json_int(job, "id", 0));
 	str_add_html(out, json_text_or(job, "kind", "?"));
 	if (session) {
@@ -30,7 +30,9 @@ static void add_job(struct str *out, const cJSON *job)
 	}
 	if (state && strcmp(state, "running") == 0)
 		str_addf(out, " %" PRId64 " %%", json_int(job, "percent", 0));
-	str_addf(out, " (−%s)\n", ago);
+	str_add(out, ", ");
+	texts_add(out, lang, T_AGO, TEXT_ARGS({"time", ago}));
+	str_addc(out, '\n');
 }
 
 static int run(struct call *c, const char *args, struct err *err)
@@ -46,7 +48,7 @@ static int run(struct call *c, const char *args, struct err *err)
 	cleanup_str struct str html = STR_INIT;
 	const cJSON *job;
 	texts_add(&html, c->lang, T_JOBS_HEAD, TEXT_NONE);
-	cJSON_ArrayForEach(job, list) add_job(&html, job);
+	cJSON_ArrayForEach(job, list) add_job(&html, c->lang, job);
 	return call_say(c, str_text(&html), NULL, err);
 }
 

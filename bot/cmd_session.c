@@ -39,7 +39,7 @@ static int start(struct call *c, const char *name, const char *rest, struct err 
 		if (rc)
 			return rc < 0 ? -1 : 0;
 	}
-	cleanup_free char *head = title(c, T_SESSION_STARTING, name);
+	cleanup_free char *head = title(c, *name ? T_SESSION_STARTING : T_SESSION_STARTING_NEW, name);
 	return call_job(c, "session.start", TAKE(args), *name ? name : NULL, head, err);
 }
 
@@ -155,8 +155,8 @@ static int show(struct call *c, const char *name, const char *rest, struct err *
 	if (!session)
 		return -1;
 	int64_t left = json_int(session, "expires_at", 0) - clock_now_ms();
-	clock_duration(json_int(session, "age_ms", 0), age, sizeof(age));
-	clock_duration(left > 0 ? left : 0, expires, sizeof(expires));
+	texts_ago(c->lang, json_int(session, "age_ms", 0), age);
+	texts_left(c->lang, left, expires);
 	add_services(&detail, session);
 	return call_text(c, T_SESSION_SHOW,
 	                 TEXT_ARGS({"session", name}, {"state", json_text(session, "state")},
@@ -203,7 +203,8 @@ static int unknown(struct call *c, const char *word, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(subcommands); i++)
 		if (!nearest || strcmp(nearest, names[i]) == 0)
 			str_addf(&list, "\n<code>/session %s …</code>", names[i]);
-	return call_text(c, T_SESSION_SUBCOMMANDS, TEXT_ARGS({"list", str_text(&list)}), err);
+	return call_text(c, *word ? T_SESSION_NO_SUBCOMMAND : T_SESSION_SUBCOMMANDS,
+	                 TEXT_ARGS({"word", word}, {"list", str_text(&list)}), err);
 }
 
 static int run(struct call *c, const char *args, struct err *err)

@@ -3,12 +3,12 @@
 #include "core/mem.h"
 #include "sessions/session.h"
 
-static void add_line(struct str *html, const cJSON *session)
+static void add_line(struct str *html, enum lang lang, const cJSON *session)
 {
 	char left[64];
 	const char *state = json_text(session, "state"), *name = json_text(session, "name");
 	int64_t expires = json_int(session, "expires_at", 0) - clock_now_ms();
-	clock_duration(expires > 0 ? expires : 0, left, sizeof(left));
+	texts_left(lang, expires, left);
 	str_add(html, "• <b>");
 	str_add_html(html, name ? name : "?");
 	str_add(html, "</b> – ");
@@ -31,7 +31,7 @@ static int run(struct call *c, const char *args, struct err *err)
 	cleanup_str struct str html = STR_INIT;
 	const cJSON *session;
 	texts_add(&html, c->lang, T_SESSIONS_HEAD, TEXT_NONE);
-	cJSON_ArrayForEach(session, list) add_line(&html, session);
+	cJSON_ArrayForEach(session, list) add_line(&html, c->lang, session);
 	return call_say(c, str_text(&html), NULL, err);
 }
 

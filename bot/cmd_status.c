@@ -13,7 +13,7 @@ static char *gateway(const struct call *c)
 {
 	const struct link *link = c->bot->link;
 	char since[64], detail[96];
-	clock_duration(clock_mono_ms() - link_since(link), since, sizeof(since));
+	texts_ago(c->lang, clock_mono_ms() - link_since(link), since);
 	if (!link_connected(link))
 		return texts_make(c->lang, T_STATUS_DOWN, TEXT_ARGS({"detail", since}));
 	if (link_rtt_ms(link) < 0)
@@ -48,7 +48,7 @@ static int last_test(const struct call *c, char **text, struct err *err)
 	        good = json_int(run, "passed", 0);
 	snprintf(total, sizeof(total), "%" PRId64, n);
 	snprintf(passed, sizeof(passed), "%" PRId64, good);
-	clock_duration(clock_now_ms() - json_int(run, "finished_at", 0), ago, sizeof(ago));
+	texts_ago(c->lang, clock_now_ms() - json_int(run, "finished_at", 0), ago);
 	*text = texts_make(c->lang, T_STATUS_TEST,
 	                   TEXT_ARGS({"total", total}, {"passed", passed}, {"ago", ago},
 	                             {"rate", results_rate(good, n, rate, sizeof(rate))}));

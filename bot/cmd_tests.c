@@ -6,13 +6,13 @@
 
 #define RUNS 10
 
-static void add_run(struct str *out, const cJSON *run)
+static void add_run(struct str *out, enum lang lang, const cJSON *run)
 {
 	char rate[16], ago[64], time[64];
 	int64_t total = json_int(run, "total", 0) - json_int(run, "skipped", 0),
 	        passed = json_int(run, "passed", 0), flaky = json_int(run, "flaky", 0);
-	clock_duration(clock_now_ms() - json_int(run, "finished_at", 0), ago, sizeof(ago));
-	clock_duration(json_int(run, "duration_ms", 0), time, sizeof(time));
+	texts_ago(lang, clock_now_ms() - json_int(run, "finished_at", 0), ago);
+	texts_took(lang, json_int(run, "duration_ms", 0), time);
 	str_addf(out, "%s #%" PRId64 " %" PRId64 "/%" PRId64 " %s, %s",
 	         json_int(run, "failed", 0) ? "❌" : "✅", json_int(run, "run_id", 0), passed, total,
 	         results_rate(passed, total, rate, sizeof(rate)), time);
@@ -22,7 +22,9 @@ static void add_run(struct str *out, const cJSON *run)
 		str_add(out, ", ");
 		str_add_html(out, json_text(run, "session"));
 	}
-	str_addf(out, " (−%s)\n", ago);
+	str_add(out, ", ");
+	texts_add(out, lang, T_AGO, TEXT_ARGS({"time", ago}));
+	str_addc(out, '\n');
 }
 
 static int run(struct call *c, const char *args, struct err *err)
@@ -37,7 +39,7 @@ static int run(struct call *c, const char *args, struct err *err)
 		return call_text(c, T_TESTS_NONE, TEXT_NONE, err);
 	history_trend(runs, RUNS, &trend);
 	texts_add(&html, c->lang, T_TESTS_HEAD, TEXT_ARGS({"trend", str_text(&trend)}));
-	cJSON_ArrayForEach(one, runs) add_run(&html, one);
+	cJSON_ArrayForEach(one, runs) add_run(&html, c->lang, one);
 	return call_say(c, str_text(&html), NULL, err);
 }
 

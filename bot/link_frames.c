@@ -64,7 +64,7 @@ void link_give_up(struct link *l, struct request *r)
 {
 	char time[64];
 	const char *label = texts_raw(r->lang, T_BUTTON_RETRY), *payload = r->id;
-	clock_duration(r->sent ? l->opt.silence_ms : l->opt.give_up_ms, time, sizeof(time));
+	texts_took(r->lang, r->sent ? l->opt.silence_ms : l->opt.give_up_ms, time);
 	cleanup_free char *html =
 	        texts_make(r->lang, r->sent ? T_GATEWAY_SILENT : T_GATEWAY_DOWN, TEXT_ARGS({"time", time}));
 	cleanup_free char *buttons = add_buttons(l, r, "retry", &label, &payload, 1, RETRY_MS);

@@ -74,7 +74,7 @@ static void render(const struct follow *f, struct str *out)
 	add_head(out, f->lang, f->title, f->percent, f->text);
 	int64_t seconds = (clock_now_ms() - f->started_at) / 1000;
 	if (seconds > 0) {
-		clock_duration(seconds * 1000, elapsed, sizeof(elapsed));
+		texts_ago(f->lang, seconds * 1000, elapsed);
 		str_addc(out, '\n');
 		texts_add(out, f->lang, T_ELAPSED, TEXT_ARGS({"time", elapsed}));
 	}

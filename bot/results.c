@@ -40,8 +40,8 @@ static void session_started(enum lang lang, const struct job_row *row, struct st
 		str_add_html(&endpoints, json_text_or(e, "url", "?"));
 		str_add(&endpoints, "</code>\n");
 	}
-	clock_duration(json_int(r, "ready_ms", 0), ready, sizeof(ready));
-	clock_duration(json_int(r, "expires_at", 0) - clock_now_ms(), expires, sizeof(expires));
+	texts_took(lang, json_int(r, "ready_ms", 0), ready);
+	texts_left(lang, json_int(r, "expires_at", 0) - clock_now_ms(), expires);
 	texts_add(out, lang, T_SESSION_STARTED,
 	          TEXT_ARGS({"session", json_text(r, "name")}, {"time", ready},
 	                    {"endpoints", str_text(&endpoints)}, {"expires", expires}));
@@ -67,7 +67,7 @@ static void session_stopped(enum lang lang, const struct job_row *row, struct st
 static void session_extended(enum lang lang, const struct job_row *row, struct str *out)
 {
 	char expires[64];
-	clock_duration(json_int(row->result, "expires_at", 0) - clock_now_ms(), expires, sizeof(expires));
+	texts_left(lang, json_int(row->result, "expires_at", 0) - clock_now_ms(), expires);
 	texts_add(out, lang, T_SESSION_EXTENDED,
 	          TEXT_ARGS({"session", json_text(row->result, "name")}, {"expires", expires}));
 }
@@ -107,7 +107,7 @@ static void test_done(enum lang lang, const struct job_row *row, struct str *out
 	add_failures(lang, json_at(r, "scenarios"), &failures);
 	add_count(&more, "Skipped", n_skipped);
 	add_count(&more, "Flaky", json_int(r, "flaky", 0));
-	clock_duration(json_int(r, "duration_ms", 0), time, sizeof(time));
+	texts_took(lang, json_int(r, "duration_ms", 0), time);
 	texts_add(out, lang, T_TEST_DONE,
 	          TEXT_ARGS({"mark", n_failed ? "❌" : "✅"}, {"what", session},
 	                    {"total", number(n_total, total)}, {"passed", number(n_passed, passed)},

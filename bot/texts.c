@@ -1,4 +1,5 @@
 #include "bot/texts.h"
+#include "core/clock.h"
 #include "core/mem.h"
 #include <ctype.h>
 #include <string.h>
@@ -84,9 +85,13 @@ static const char *const texts[TEXT_COUNT][LANG_COUNT] = {
 		"<b>{session}</b> – {state}\nOwner: {owner}\nEngine: {engine}\nAge: {age}\nExpires in: {expires}\n{=detail}",
 		"<b>{session}</b> – {state}\nВладелец: {owner}\nДвижок: {engine}\nВозраст: {age}\nИстекает через: {expires}\n{=detail}"},
 	[T_SESSION_SUBCOMMANDS] = {
-		"What about the session? {=list}",
-		"Что сделать с сессией? {=list}"},
+		"What about the session?{=list}",
+		"Что сделать с сессией?{=list}"},
+	[T_SESSION_NO_SUBCOMMAND] = {
+		"❓ There is no <code>/session {word}</code>. What there is:{=list}",
+		"❓ Команды <code>/session {word}</code> нет. Есть:{=list}"},
 	[T_SESSION_STARTING] = {"Starting session {session}", "Запуск сессии {session}"},
+	[T_SESSION_STARTING_NEW] = {"Starting a session", "Запуск сессии"},
 	[T_SESSION_RESTARTING] = {"Restarting session {session}", "Перезапуск сессии {session}"},
 	[T_SESSION_EXTENDING] = {"Extending session {session}", "Продление сессии {session}"},
 	[T_SESSION_STOPPING] = {"Stopping session {session}", "Остановка сессии {session}"},
@@ -103,6 +108,7 @@ static const char *const texts[TEXT_COUNT][LANG_COUNT] = {
 		"No test runs yet. <code>/test all</code> starts one.",
 		"Прогонов тестов ещё не было. Запустить: <code>/test all</code>"},
 	[T_TESTS_HEAD] = {"<b>Test runs</b>\nTrend: {trend}\n", "<b>Прогоны тестов</b>\nТенденция: {trend}\n"},
+	[T_AGO] = {"{time} ago", "{time} назад"},
 	[T_JOBS_NONE] = {"No jobs.", "Заданий нет."},
 	[T_JOBS_HEAD] = {"<b>Jobs</b>\n", "<b>Задания</b>\n"},
 	[T_CANCEL_NONE] = {"Nothing of yours is under way.", "У вас ничего не выполняется."},
@@ -233,4 +239,24 @@ const char *texts_code(enum lang lang)
 const char *texts_own_name(enum lang lang)
 {
 	return own_names[lang];
+}
+
+static char *units(enum lang lang, char buf[64])
+{
+	return lang == LANG_RU ? clock_russian(buf, 64) : buf;
+}
+
+char *texts_took(enum lang lang, int64_t ms, char buf[64])
+{
+	return units(lang, clock_duration(ms, buf, 64));
+}
+
+char *texts_ago(enum lang lang, int64_t ms, char buf[64])
+{
+	return units(lang, clock_rough(ms, buf, 64));
+}
+
+char *texts_left(enum lang lang, int64_t ms, char buf[64])
+{
+	return units(lang, clock_left(ms, buf, 64));
 }

@@ -6,6 +6,7 @@
 #include "core/str.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum lang { LANG_EN, LANG_RU, LANG_COUNT };
 
@@ -38,7 +39,9 @@ enum text_id {
 	T_SESSIONS_HEAD,
 	T_SESSION_SHOW,
 	T_SESSION_SUBCOMMANDS,
+	T_SESSION_NO_SUBCOMMAND,
 	T_SESSION_STARTING,
+	T_SESSION_STARTING_NEW,
 	T_SESSION_RESTARTING,
 	T_SESSION_EXTENDING,
 	T_SESSION_STOPPING,
@@ -49,6 +52,7 @@ enum text_id {
 	T_TEST_RUNNING,
 	T_TESTS_NONE,
 	T_TESTS_HEAD,
+	T_AGO,
 	T_JOBS_NONE,
 	T_JOBS_HEAD,
 	T_CANCEL_NONE,
@@ -117,5 +121,10 @@ bool texts_lang(const char *code, enum lang *lang);
 const char *texts_code(enum lang lang);
 /** What a language calls itself. */
 const char *texts_own_name(enum lang lang);
+
+/** How long something took, is ago or is left (see core/clock.h), with units in ${lang}. ${buf} holds 64 bytes; returned. */
+char *texts_took(enum lang lang, int64_t ms, char buf[64]);
+char *texts_ago(enum lang lang, int64_t ms, char buf[64]);
+char *texts_left(enum lang lang, int64_t ms, char buf[64]);
 
 #endif

@@ -19,8 +19,8 @@ static int set(const struct arg *arg, const char *value, struct err *err)
 		return 0;
 	case ARG_INT:
 		return text_int(value, number) || *number < 0
-		               ? err_set(err, ERR_USAGE, "--%s takes a whole number, not '%s'", arg->name,
-		                         value)
+		               ? err_set(err, ERR_USAGE, "-%s%s takes a whole number, not '%s'",
+		                         arg->name[1] ? "-" : "", arg->name, value)
 		               : 0;
 	case ARG_LIST:
 		if (list->n == ARGS_LIST_MAX)
@@ -65,6 +65,8 @@ int args_parse(struct args *args, int argc, char **argv, struct err *err)
 		if (c == ':')
 			return err_set(err, ERR_USAGE, "%s needs a value\nusage: %s", argv[optind - 1],
 			               args->usage);
+		if (c == '?' && (!strcmp(argv[optind - 1], "--help") || !strcmp(argv[optind - 1], "-h")))
+			return err_set(err, ERR_USAGE, "usage: %s", args->usage);
 		if (c == '?' || i >= count)
 			return err_set(err, ERR_USAGE, "unknown option %s\nusage: %s", argv[optind - 1],
 			               args->usage);

@@ -29,7 +29,7 @@ cli_command cli_example;
 
 /* A command of a group: `codefoundry session start`. */
 struct cli_verb {
-	const char *name, *usage, *summary;
+	const char *name, *usage, *summary; /* without usage and summary: started by ourselves, not listed */
 	cli_command *run;
 };
 

@@ -17,6 +17,20 @@ static int parse_id(const char *text, int64_t *id, struct err *err)
 	return 0;
 }
 
+/* Of a failed job the reason counts, not how far it came. */
+static void put_reasons(cJSON *rows)
+{
+	cJSON *row;
+	cJSON_ArrayForEach(row, rows)
+	{
+		if (!json_text(row, "error"))
+			continue;
+		cJSON *error = cJSON_Duplicate(json_at(row, "error"), 1);
+		cJSON_DeleteItemFromObject(row, "message");
+		json_add(row, "message", error);
+	}
+}
+
 static int verb_list(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	static const struct term_column columns[] = {
@@ -33,6 +47,8 @@ static int verb_list(const struct config *cfg, int argc, char **argv, struct err
 	        jobs_list(st, NULL, -1, (int)(limit > JOB_LIST_MAX ? JOB_LIST_MAX : limit), err);
 	if (!rows)
 		return -1;
+	if (!json)
+		put_reasons(rows);
 	if (json)
 		term_json(rows);
 	else if (cJSON_GetArraySize(rows))
@@ -126,7 +142,7 @@ int cli_job(const struct config *cfg, int argc, char **argv, struct err *err)
 	        {"list", "list [-n COUNT] [--json]", "newest jobs first", verb_list},
 	        {"show", "show NUMBER [--json]", "one job with its events and result", verb_show},
 	        {"cancel", "cancel NUMBER", "ask for its end; what it began is undone", verb_cancel},
-	        {"exec", "exec NUMBER", "(internal) run a queued job in this process", verb_exec},
+	        {"exec", NULL, NULL, verb_exec},
 	        {0}};
 	return cli_group("job", verbs, cfg, argc, argv, err);
 }

@@ -9,6 +9,7 @@
 #include "testsuite/report.h"
 #include "testsuite/test_run.h"
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,18 @@ static int print_report(const cJSON *result, report_fn *report, const char *path
 	return 0;
 }
 
+/* Told before the run, not after it. */
+static int check_output(const char *path, struct err *err)
+{
+	if (!path)
+		return 0;
+	cleanup_free char *copy = mem_strdup(path);
+	const char *dir = dirname(copy);
+	if (access(dir, W_OK | X_OK))
+		return err_sys(err, errno, "--output %s: write into %s", path, dir);
+	return 0;
+}
+
 static int verb_run(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	const char *session = NULL, *format = "text", *output = NULL, *label = NULL;
@@ -71,7 +84,7 @@ static int verb_run(const struct config *cfg, int argc, char **argv, struct err 
 	cleanup_state struct state *st = NULL;
 	cleanup_json cJSON *args = json_object(), *result = NULL;
 	if (args_parse(&a, argc, argv, err) || !(report = report_find(format, err)) ||
-	    add_files(args, &files, err) || state_open(&st, cfg, err))
+	    check_output(output, err) || add_files(args, &files, err) || state_open(&st, cfg, err))
 		return -1;
 	if (session)
 		json_add_text(args, "session", session);

@@ -26,7 +26,7 @@ static void print_started(const cJSON *result)
 	char took[48], left[48];
 	printf("session %s is running (ready after %s, expires in %s)\n", json_text(result, "name"),
 	       clock_duration(json_int(result, "ready_ms", 0), took, sizeof(took)),
-	       clock_duration(json_int(result, "expires_at", 0) - clock_now_ms(), left, sizeof(left)));
+	       clock_left(json_int(result, "expires_at", 0) - clock_now_ms(), left, sizeof(left)));
 	print_endpoints(json_at(result, "endpoints"));
 }
 
@@ -50,7 +50,7 @@ static void print_extended(const cJSON *result)
 {
 	char left[48];
 	printf("session %s now expires in %s\n", json_text(result, "name"),
-	       clock_duration(json_int(result, "expires_at", 0) - clock_now_ms(), left, sizeof(left)));
+	       clock_left(json_int(result, "expires_at", 0) - clock_now_ms(), left, sizeof(left)));
 }
 
 static void print_reaped(const cJSON *result)
@@ -60,8 +60,10 @@ static void print_reaped(const cJSON *result)
 	{
 		printf("%s: %s\n", json_text(r, "name"), json_text(r, "reason"));
 	}
-	printf("%d removed, %lld kept, %lld orphans\n", cJSON_GetArraySize(json_at(result, "removed")),
-	       (long long)json_int(result, "kept", 0), (long long)json_int(result, "orphans", 0));
+	long long orphans = json_int(result, "orphans", 0);
+	printf("%d %s, %lld kept, %lld orphan%s\n", cJSON_GetArraySize(json_at(result, "removed")),
+	       json_bool(result, "dry_run", false) ? "would be removed" : "removed",
+	       (long long)json_int(result, "kept", 0), orphans, orphans == 1 ? "" : "s");
 }
 
 /* Run ${kind} with ${owned} (transferred) and print its result with ${print}, or as JSON. */
@@ -257,7 +259,7 @@ int cli_session(const struct config *cfg, int argc, char **argv, struct err *err
 	        {"logs", "logs NAME [SERVICE] [-n LINES] [--json]", "last log lines", verb_logs},
 	        {"reap", "reap [--dry-run] [--json]", "remove what expired, finish what was cut off",
 	         verb_reap},
-	        {"supervise", "supervise NAME", "(internal) parent of a session's services", verb_supervise},
+	        {"supervise", NULL, NULL, verb_supervise},
 	        {0}};
 	return cli_group("session", verbs, cfg, argc, argv, err);
 }

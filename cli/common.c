@@ -36,18 +36,22 @@ int cli_group(const char *group, const struct cli_verb *verbs, const struct conf
 {
 	const char *names[VERBS_MAX] = {0};
 	cleanup_str struct str list = STR_INIT;
-	for (size_t i = 0; verbs[i].name && i + 1 < VERBS_MAX; i++) {
+	size_t shown = 0;
+	for (size_t i = 0; verbs[i].name && shown + 1 < VERBS_MAX; i++) {
 		if (argc > 1 && !strcmp(argv[1], verbs[i].name))
 			return verbs[i].run(cfg, argc - 1, argv + 1, err);
-		names[i] = verbs[i].name;
-		str_addf(&list, "\n  %-42s %s", verbs[i].usage, verbs[i].summary);
+		if (!verbs[i].summary) /* what other parts start is not for people */
+			continue;
+		names[shown++] = verbs[i].name;
+		int pad = 42 - (int)text_columns(verbs[i].usage, strlen(verbs[i].usage));
+		str_addf(&list, "\n  %s%*s %s", verbs[i].usage, pad > 0 ? pad : 0, "", verbs[i].summary);
 	}
 	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))) {
 		printf("codefoundry %s:%s\n", group, str_text(&list));
 		return 0;
 	}
 	const char *near = argc > 1 ? text_nearest(argv[1], names) : NULL;
-	return err_set(err, ERR_USAGE, "codefoundry %s: %s%s%s%s; it has:%s", group,
+	return err_set(err, ERR_USAGE, "%s: %s%s%s%s; it has:%s", group,
 	               argc > 1 ? "there is no " : "say what to do", argc > 1 ? argv[1] : "",
 	               near ? ", did you mean " : "", near ? near : "", str_text(&list));
 }

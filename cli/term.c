@@ -48,10 +48,15 @@ static char *cell(const struct term_column *column, const cJSON *row)
 	if (!cJSON_IsNumber(item))
 		return mem_strdup(cJSON_IsBool(item) ? (cJSON_IsTrue(item) ? "yes" : "no") : "–");
 	int64_t v = json_int(row, column->path, 0);
+	if (!strcmp(column->path, "pid") && !v)
+		return mem_strdup("–");
 	if (ends_in(column->path, "_ms"))
 		return mem_strdup(clock_duration(v, buf, sizeof(buf)));
 	if (ends_in(column->path, "_at"))
-		return mem_strdup(v ? clock_duration(llabs(clock_now_ms() - v), buf, sizeof(buf)) : "–");
+		return mem_strdup(!v ? "–"
+		                  : v > clock_now_ms()
+		                          ? clock_left(v - clock_now_ms(), buf, sizeof(buf))
+		                          : clock_duration(clock_now_ms() - v, buf, sizeof(buf)));
 	return mem_printf("%lld", (long long)v);
 }
 

@@ -1,5 +1,7 @@
 #include "core/clock.h"
+#include "core/mem.h"
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #define YEAR_0_MS (-62167219200000)
@@ -48,5 +50,44 @@ char *clock_duration(int64_t ms, char *buf, size_t size)
 		snprintf(buf, size, s / 60 % 60 ? "%lld h %lld min" : "%lld h", s / 3600, s / 60 % 60);
 	else
 		snprintf(buf, size, s / 3600 % 24 ? "%lld d %lld h" : "%lld d", s / 86400, s / 3600 % 24);
+	return buf;
+}
+
+char *clock_rough(int64_t ms, char *buf, size_t size)
+{
+	if (ms >= 60000)
+		return clock_duration(ms / 60000 * 60000, buf, size);
+	snprintf(buf, size, ms < 1000 ? "under 1 s" : "%lld s", (long long)ms / 1000);
+	return buf;
+}
+
+char *clock_left(int64_t ms, char *buf, size_t size)
+{
+	ms = ms < 0 ? 0 : ms > INT64_MAX - 60000 ? INT64_MAX - 60000 : ms;
+	int64_t s = ms / 1000 + (ms % 1000 != 0);
+	if (s > 60)
+		return clock_duration((s / 60 + (s % 60 != 0)) * 60000, buf, size);
+	snprintf(buf, size, s == 60 ? "1 min" : "%lld s", (long long)s);
+	return buf;
+}
+
+char *clock_russian(char *buf, size_t size)
+{
+	static const struct {
+		const char *en, *ru;
+	} words[] = {{"ms", "мс"}, {"s", "с"}, {"min", "мин"}, {"h", "ч"}, {"d", "д"}, {"under", "меньше"}};
+	char text[64] = "";
+	size_t used = 0;
+	for (const char *p = buf; *p && used < sizeof(text);) {
+		size_t n = strcspn(p, " "), i = 0;
+		while (i < ARRAY_LEN(words) && (strlen(words[i].en) != n || strncmp(words[i].en, p, n)))
+			i++;
+		const char *word = i < ARRAY_LEN(words) ? words[i].ru : p;
+		int len = i < ARRAY_LEN(words) ? (int)strlen(word) : (int)n;
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%.*s", used ? " " : "", len,
+		                         word);
+		p += n + (p[n] == ' ');
+	}
+	snprintf(buf, size, "%s", text);
 	return buf;
 }

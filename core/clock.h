@@ -18,4 +18,13 @@ char *clock_iso(int64_t ms, char *buf, size_t size);
 /** Write a duration as people say it: "850 ms", "4.2 s", "3 min 5 s", "2 h 10 min", "3 d 4 h". Returns ${buf}. */
 char *clock_duration(int64_t ms, char *buf, size_t size);
 
+/** Write how long ago something was, no finer than people care: "under 1 s", "30 s", "3 min", "2 h 10 min". Returns ${buf}. */
+char *clock_rough(int64_t ms, char *buf, size_t size);
+
+/** Write how much time is left, rounded up: "0 s" when none is, "42 s", "1 h" of 59 min 59.9 s. Returns ${buf}. */
+char *clock_left(int64_t ms, char *buf, size_t size);
+
+/** Put Russian units into what one of the three wrote into ${buf}: "3 мин 5 с". Returns ${buf}. */
+char *clock_russian(char *buf, size_t size);
+
 #endif

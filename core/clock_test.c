@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 /* after the standard headers */
@@ -77,12 +78,42 @@ static void writes_durations(void **state)
 	assert_non_null(strstr(clock_duration(INT64_MAX, buf, sizeof(buf)), " d"));
 }
 
+static void writes_ages_and_what_is_left(void **state)
+{
+	(void)state;
+	static const struct {
+		int64_t ms;
+		const char *rough, *left;
+	} cases[] = {
+	        {-5, "under 1 s", "0 s"},       {0, "under 1 s", "0 s"},          {1, "under 1 s", "1 s"},
+	        {999, "under 1 s", "1 s"},      {30500, "30 s", "31 s"},          {59999, "59 s", "1 min"},
+	        {60000, "1 min", "1 min"},      {60001, "1 min", "2 min"},        {3599995, "59 min", "1 h"},
+	        {7199990, "1 h 59 min", "2 h"}, {86399990, "23 h 59 min", "1 d"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char buf[32];
+		assert_string_equal(clock_rough(cases[i].ms, buf, sizeof(buf)), cases[i].rough);
+		assert_string_equal(clock_left(cases[i].ms, buf, sizeof(buf)), cases[i].left);
+	}
+	static const char *const units[][2] = {{"850 ms", "850 мс"},         {"3 min 5 s", "3 мин 5 с"},
+	                                       {"2 h 10 min", "2 ч 10 мин"}, {"3 d 4 h", "3 д 4 ч"},
+	                                       {"under 1 s", "меньше 1 с"},  {"", ""}};
+	for (size_t i = 0; i < ARRAY_LEN(units); i++) {
+		char text[48];
+		snprintf(text, sizeof(text), "%s", units[i][0]);
+		assert_string_equal(clock_russian(text, sizeof(text)), units[i][1]);
+	}
+	char buf[32];
+	assert_non_null(strstr(clock_left(INT64_MAX - 1, buf, sizeof(buf)), " d"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(clocks_go_forward),
 	        cmocka_unit_test(writes_iso_times),
 	        cmocka_unit_test(writes_durations),
+	        cmocka_unit_test(writes_ages_and_what_is_left),
 	};
 	return cmocka_run_group_tests_name("core/clock", tests, NULL, NULL);
 }

@@ -5,9 +5,14 @@
 #include <string.h>
 #include <time.h>
 
-static const char *span(int64_t ms, char buf[64])
+static const char *units(enum lang lang, char buf[64])
 {
-	return clock_duration(ms > 0 ? ms : 0, buf, 64);
+	return lang == LANG_RU ? clock_russian(buf, 64) : buf;
+}
+
+static const char *span(int64_t ms, enum lang lang, char buf[64])
+{
+	return units(lang, clock_duration(ms > 0 ? ms : 0, buf, 64));
 }
 
 /* "2026-01-31 12:00 UTC" */
@@ -44,7 +49,7 @@ static void tell_session_line(const cJSON *s, const char *bullet, enum lang lang
 	str_addf(out, "%s**%s** %s", bullet, json_text_or(s, "name", "?"), json_text_or(s, "state", "?"));
 	if (json_int(s, "expires_at", 0) > clock_now_ms())
 		str_addf(out, T(", %s left", ", осталось %s"),
-		         span(json_int(s, "expires_at", 0) - clock_now_ms(), buf));
+		         units(lang, clock_left(json_int(s, "expires_at", 0) - clock_now_ms(), buf, 64)));
 	if (json_text(s, "owner"))
 		str_addf(out, " (%s)", json_text(s, "owner"));
 }
@@ -66,11 +71,11 @@ void tell_status(const cJSON *result, enum lang lang, struct str *out)
 	                      *sessions = json_at(result, "sessions"), *s;
 	bool worker = json_bool(result, "worker.running", false);
 	str_add(out, T("**Status**\n", "**Состояние**\n"));
-	str_addf(
-	        out,
-	        T("\n- Gateway: running for %s, %lld connections", "\n- Шлюз: работает %s, соединений: %lld"),
-	        span((json_int(result, "gateway.uptime", 0) + 1) * 1000, buf),
-	        (long long)json_int(result, "gateway.connections", 0));
+	str_addf(out,
+	         T("\n- Gateway: running for %s, connections: %lld",
+	           "\n- Шлюз: работает %s, соединений: %lld"),
+	         span((json_int(result, "gateway.uptime", 0) + 1) * 1000, lang, buf),
+	         (long long)json_int(result, "gateway.connections", 0));
 	str_addf(out, "\n- %s",
 	         worker ? T("Worker: running", "Исполнитель: работает")
 	                : T("Worker: **not running** — start it with `make up`",
@@ -133,7 +138,7 @@ void tell_session_started(const cJSON *result, enum lang lang, struct str *out)
 	str_addf(out, T("Session **%s** is running", "Сессия **%s** работает"),
 	         json_text_or(result, "name", "?"));
 	if (ready >= 0)
-		str_addf(out, T(", ready after %s", ", готова через %s"), span(ready, buf));
+		str_addf(out, T(", ready after %s", ", готова через %s"), span(ready, lang, buf));
 	str_add(out, ".\n");
 	tell_endpoints(result, out);
 	if (expires)
@@ -237,7 +242,7 @@ void tell_test_run(const cJSON *result, enum lang lang, struct str *out)
 	         (long long)json_int(result, "pass_rate", total ? passed * 100 / total : 0));
 	if (json_at(result, "duration_ms"))
 		str_addf(out, T("\nDuration: %s", "\nВремя: %s"),
-		         span(json_int(result, "duration_ms", 0), buf));
+		         span(json_int(result, "duration_ms", 0), lang, buf));
 	tell_failures(json_at(result, "results"), out);
 	tell_failures(json_at(result, "scenarios"), out);
 }

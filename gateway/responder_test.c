@@ -161,6 +161,8 @@ static void questions_and_answers(void **unused)
 	        {"stop session", "test", "session_stop", "{\"name\":\"test\"}"},
 	        {"cancel job", "12", "job_cancel", "{\"job\":12}"},
 	        {"create web-service", "cancel", "!", "{}"},
+	        {"create web-service", "never mind", "!", "{}"},
+	        {"create web-service", "forget it", "!", "{}"},
 	        {"создай проект", "отмена", "!", "{}"},
 	        {"create web-service", "status", "status", "{}"},
 	        {"create web-service", "list sessions", "session_list", "{}"},

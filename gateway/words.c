@@ -36,7 +36,7 @@ static const char fillers[] = "a|an|the|me|my|please|pls|some|now|it|is|are|all|
                               "типа|это|и|and|как|что|ты|мне-ка|call|let|lets";
 static const char prepositions[] = "on|in|against|for|at|of|by|to|with|from|на|в|во|для|от|с|из|по|у";
 static const char naming[] = "named|called|name|имя|имени|именем|названием|название|назови|зовут";
-static const char no_words[] = "cancel|no|stop|nevermind|abort|отмена|отмени|нет|стоп|хватит|не";
+static const char no_words[] = "cancel|no|stop|never|nevermind|abort|forget|отмена|отмени|нет|стоп|хватит|не";
 
 static const struct {
 	const char *words;

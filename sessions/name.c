@@ -1,5 +1,6 @@
 #include "sessions/name.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include "sessions/session.h"
 #include <string.h>
 
@@ -9,10 +10,11 @@ int session_name_check(const char *name, struct err *err)
 	size_t ok = n ? strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") : 0;
 	if (n && n <= NAME_MAX_LEN && ok == n && name[0] != '-')
 		return 0;
+	size_t shown = n ? text_utf8_prefix(name, n < 40 ? n : 40) : 0;
 	return err_set(err, ERR_INVALID,
-	               "\"%.40s%s\" is no session name: 1 to %d of a-z, 0-9 and -, not beginning with - (for "
+	               "\"%.*s%s\" is no session name: 1 to %d of a-z, 0-9 and -, not beginning with - (for "
 	               "example demo-1)",
-	               name ? name : "", n > 40 ? "…" : "", NAME_MAX_LEN);
+	               (int)shown, name ? name : "", n > 40 ? "…" : "", NAME_MAX_LEN);
 }
 
 int name_generate(struct state *st, int64_t now_ms, int n, char **name, struct err *err)

@@ -25,7 +25,7 @@ int operation_find(struct state *st, const char *name, struct session_row *row, 
 	char age[32];
 	if (receipt)
 		err_set(err, ERR_NOT_FOUND, "no session %s: it was removed %s ago (%s)", name,
-		        clock_duration(clock_now_ms() - json_int(receipt, "removed_at", 0), age, sizeof(age)),
+		        clock_rough(clock_now_ms() - json_int(receipt, "removed_at", 0), age, sizeof(age)),
 		        json_text_or(receipt, "reason", REASON_STOPPED));
 	return -1;
 }

@@ -109,7 +109,7 @@ cJSON *receipt_show(struct state *st, const char *name, struct err *err)
 		return NULL;
 	int rc = query_next(&q, err);
 	if (rc == 0)
-		err_set(err, ERR_NOT_FOUND, "no session %s", name);
+		store_missing(st, name, err);
 	if (rc <= 0)
 		return NULL;
 	cJSON *j = json_object();

@@ -41,7 +41,7 @@ static int extend_run(struct job *job, struct err *err)
 	json_add_int(result, "expires_at", at);
 	job_result(job, result);
 	job_progress(job, "done", 100, "session %s lives %s more", name,
-	             clock_duration(at - now, shown, sizeof(shown)));
+	             clock_left(at - now, shown, sizeof(shown)));
 	return 0;
 }
 

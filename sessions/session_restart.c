@@ -1,3 +1,4 @@
+#include "core/clock.h"
 #include "core/mem.h"
 #include "sessions/operation.h"
 #include "sessions/session.h"
@@ -21,11 +22,12 @@ static int restart_all(struct job *job, struct session_row *row, struct err *err
 
 static int restart_one(struct job *job, struct session_row *row, const char *service, struct err *err)
 {
+	int64_t began = clock_mono_ms();
 	job_progress(job, "start", 20, "session %s: restarting %s", row->name, service);
 	if (session_service(job_state(job), row->name, service, "restart", err))
 		return -1;
 	job_progress(job, "done", 100, "session %s: %s runs again", row->name, service);
-	return operation_result(job, row, 0, err);
+	return operation_result(job, row, clock_mono_ms() - began, err);
 }
 
 static int restart_run(struct job *job, struct err *err)

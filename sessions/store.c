@@ -70,6 +70,21 @@ static int only_row(struct query *q, struct session_row *row, struct err *err)
 	return rc > 0 ? 0 : rc < 0 ? -1 : err_set(err, ERR_NOT_FOUND, "no such session");
 }
 
+int store_missing(struct state *st, const char *name, struct err *err)
+{
+	cleanup_query struct query q = QUERY_INIT;
+	struct err ignored = {0};
+	const char *alive = NULL;
+	if (db_query(st->db, &q, &ignored,
+	             "SELECT group_concat(name, ', ') FROM (SELECT name FROM sessions WHERE state <> 'failed'"
+	             " ORDER BY created_at DESC LIMIT 10)",
+	             "") == 0 &&
+	    query_next(&q, &ignored) > 0)
+		alive = query_text(&q, 0);
+	return err_set(err, ERR_NOT_FOUND, "there is no session %s; %s%s", name,
+	               alive ? "there are: " : "none is alive", alive ? alive : "");
+}
+
 int store_by_name(struct state *st, const char *name, struct session_row *row, struct err *err)
 {
 	cleanup_query struct query q = QUERY_INIT;
@@ -77,7 +92,7 @@ int store_by_name(struct state *st, const char *name, struct session_row *row, s
 	             COLUMNS "WHERE name = ? ORDER BY state = 'failed', created_at DESC LIMIT 1", "t",
 	             name) ||
 	    only_row(&q, row, err))
-		return err->code == ERR_NOT_FOUND ? err_set(err, ERR_NOT_FOUND, "no session %s", name) : -1;
+		return err->code == ERR_NOT_FOUND ? store_missing(st, name, err) : -1;
 	return 0;
 }
 

@@ -30,6 +30,8 @@ int store_insert(struct state *st, const struct session_row *row, struct err *er
 
 /** The alive session called ${name}; if there is none, its newest failed one. ERR_NOT_FOUND. Free with store_row_free. */
 int store_by_name(struct state *st, const char *name, struct session_row *row, struct err *err);
+/** Returns -1 with ${err} (ERR_NOT_FOUND): no session ${name}, and which there are. */
+int store_missing(struct state *st, const char *name, struct err *err);
 /** The session ${job} works or worked on last. ERR_NOT_FOUND. */
 int store_by_job(struct state *st, int64_t job, struct session_row *row, struct err *err);
 
