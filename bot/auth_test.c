@@ -160,6 +160,8 @@ static void rates_are_kept_except_on_this_machine(void **state)
 	             {"http://[::1]:80", NULL, false},
 	             {"http://localhost.example.org", NULL, true},
 	             {"http://10.0.0.1/127.0.0.1", NULL, true},
+	             {"http://127.example.org", NULL, true},
+	             {"http://a", NULL, true},
 	             {"http://127.0.0.1:18791", "on", true},
 	             {"https://api.telegram.org", "off", false}};
 	(void)state;

@@ -1,10 +1,8 @@
 #include "bot/settings.h"
 #include "bot/bot.h"
+#include "core/http_client.h"
 #include "core/mem.h"
-#include <ctype.h>
 #include <inttypes.h>
-#include <string.h>
-#include <strings.h>
 
 const struct setting bot_settings[] = {
         {.key = "TELEGRAM_BOT_TOKEN",
@@ -66,30 +64,12 @@ const char *settings_api_url(const struct config *cfg)
 	return url ? url : "https://api.telegram.org";
 }
 
-/* The host of "http://user@host:port/path" is a loopback one. */
-static bool is_loopback(const char *url)
-{
-	static const char *const hosts[] = {"127.", "localhost", "[::1]"};
-	const char *host = strstr(url, "://");
-	host = host ? host + 3 : url;
-	const char *at = strchr(host, '@');
-	if (at && at < host + strcspn(host, "/"))
-		host = at + 1;
-	for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
-		size_t n = strlen(hosts[i]);
-		bool whole = i == 0 || !host[n] || host[n] == ':' || host[n] == '/';
-		if (strncasecmp(host, hosts[i], n) == 0 && whole)
-			return true;
-	}
-	return false;
-}
-
 bool settings_limits(const struct config *cfg)
 {
 	/* Shared with the built-in server, which enforces what we keep to. */
 	if (config_is_set(cfg, "TELEGRAM_RATE_LIMIT"))
 		return config_bool(cfg, "TELEGRAM_RATE_LIMIT");
-	return !is_loopback(settings_api_url(cfg));
+	return !http_is_local(settings_api_url(cfg));
 }
 
 char *settings_gateway_url(const struct config *cfg)

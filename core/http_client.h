@@ -5,6 +5,7 @@
 
 #include "core/err.h"
 #include "core/loop.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +43,9 @@ struct http_response {
 /** Exactly one of ${res} and ${err} is set. ERR_TIMEOUT, ERR_NET (no connection, reset, TLS), ERR_LIMIT. The URL is
  * never part of the message beyond its scheme, host and port: it may hold a token. */
 typedef void http_done(void *arg, const struct http_response *res, const struct err *err);
+
+/** Whether ${url} (http or https) is on this machine: localhost, 127.0.0.0/8 or [::1]. Nothing is resolved. */
+bool http_is_local(const char *url);
 
 struct http_client;
 struct http_call;

@@ -82,8 +82,15 @@ static bool is_local(const char *host)
 {
 	size_t name = strcspn(host, ":");
 
-	return !strncmp(host, "127.", 4) || !strncmp(host, "[::1]", 5) ||
-	       (name == 9 && !strncasecmp(host, "localhost", 9));
+	return (!strncmp(host, "127.", 4) && strspn(host, "0123456789.") == name) ||
+	       !strncmp(host, "[::1]", 5) || (name == 9 && !strncasecmp(host, "localhost", 9));
+}
+
+bool http_is_local(const char *url)
+{
+	char origin[280];
+	const char *host;
+	return find_origin(url, origin, sizeof(origin), &host) == 0 && is_local(host);
 }
 
 static bool one_line(const char *text)
