@@ -161,6 +161,14 @@ clang: ## Compile every file with clang, whose warnings are errors too (writes T
 $(CLANG_CHECK): clang-%:
 	@clang $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -fsyntax-only $*
 
+TIDY_CHECK := $(SRC:%=tidy-%)
+.PHONY: tidy $(TIDY_CHECK)
+tidy: ## What clang-tidy finds (package clang-tidy); .clang-tidy says what it looks for
+	@$(MAKE) --no-print-directory -k -j2 $(TIDY_CHECK)
+
+$(TIDY_CHECK): tidy-%:
+	@clang-tidy --quiet $* -- $(CPPFLAGS) $(PKG_CFLAGS) -std=gnu17 -DCODEFOUNDRY_VERSION='""' 2>/dev/null
+
 .PHONY: format
 format: ## Format the C sources
 	@git ls-files '*.c' '*.h' | xargs clang-format -i

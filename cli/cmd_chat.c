@@ -220,10 +220,9 @@ static int read_lines(struct chat *c, struct err *err)
 {
 	cleanup_free char *line = NULL;
 	size_t size = 0;
-	ssize_t n;
 	int rc = 0;
 
-	while (rc == 0 && (n = getline(&line, &size, stdin)) >= 0) {
+	while (rc == 0 && getline(&line, &size, stdin) >= 0) {
 		line[strcspn(line, "\r\n")] = '\0';
 		if (*line)
 			rc = exchange(c, line, err);

@@ -120,7 +120,7 @@ int marker_kill(const char *install, const char *session, int64_t grace_ms, stru
 	for (int round = 0; round < KILL_ROUNDS; round++) {
 		cleanup_free struct marker_proc *list = NULL;
 		int n = marker_find(install, session, &list, err);
-		if (n <= 0)
+		if (n <= 0 || !list)
 			return n;
 		/* first politely; whatever appears after that was started by one that is going */
 		int sig = round == 0 && grace_ms > 0 ? SIGTERM : SIGKILL;
@@ -130,9 +130,10 @@ int marker_kill(const char *install, const char *session, int64_t grace_ms, stru
 	}
 	cleanup_free struct marker_proc *left = NULL;
 	int n = marker_find(install, session, &left, err);
-	return n > 0 ? err_set(err, ERR_BUSY,
-	                       "process %d does not end, even when killed: it may hang in the kernel (ps -o "
-	                       "stat,wchan -p %d)",
-	                       (int)left[0].id.pid, (int)left[0].id.pid)
-	             : n;
+	return n > 0 && left ? err_set(err, ERR_BUSY,
+	                               "process %d does not end, even when killed: it may hang in the kernel "
+	                               "(ps -o "
+	                               "stat,wchan -p %d)",
+	                               (int)left[0].id.pid, (int)left[0].id.pid)
+	                     : n;
 }

@@ -80,7 +80,8 @@ static int receive(struct probe *p, int64_t deadline)
 static void take(struct str *s, size_t n)
 {
 	size_t rest = s->len - n;
-	memmove(s->p, s->p + n, rest);
+	if (s->p && rest)
+		memmove(s->p, s->p + n, rest);
 	str_cut(s, rest);
 }
 
@@ -105,13 +106,13 @@ static int handshake(struct probe *p, const char *url, const char *path, const c
 		if (rc == 2)
 			return err_set(err, ERR_NET, "%s: connection ended during the upgrade", url);
 	}
-	if (sscanf(p->in.p, "HTTP/1.%*c %d", status) != 1)
+	if (sscanf(str_text(&p->in), "HTTP/1.%*c %d", status) != 1)
 		return err_set(err, ERR_NET, "%s: not an HTTP answer", url);
 	if (*status != 101)
 		return err_set(err, ERR_DENIED, "%s: upgrade refused with status %d", url, *status);
-	if (!strstr(p->in.p, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="))
+	if (!strstr(str_text(&p->in), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="))
 		return err_set(err, ERR_NET, "%s: wrong Sec-WebSocket-Accept", url);
-	take(&p->in, (size_t)(end + 4 - p->in.p));
+	take(&p->in, (size_t)(end + 4 - str_text(&p->in)));
 	return 0;
 }
 

@@ -100,10 +100,10 @@ static int kind_of(struct schema_walk *w, const cJSON *step, const struct step_k
 
 static int check_step(struct schema_walk *w, cJSON *step, struct err *err)
 {
-	const struct step_kind *kind;
+	const struct step_kind *kind = NULL;
 	if (!cJSON_IsObject(step))
 		return err_set(err, ERR_INVALID, "a step is a map such as `send: /start`");
-	if (kind_of(w, step, &kind, err))
+	if (kind_of(w, step, &kind, err) || !kind)
 		return -1;
 	size_t len = schema_down(w, kind->name);
 	if (write_out(step, kind, err))

@@ -102,7 +102,7 @@ static int ports_run(struct play *p, const char *who, const cJSON *args, struct 
 {
 	(void)who;
 	const cJSON *names = cJSON_GetObjectItemCaseSensitive(args, "names");
-	int ports[16], n = cJSON_IsArray(names) ? cJSON_GetArraySize(names) : 1;
+	int ports[16] = {0}, n = cJSON_IsArray(names) ? cJSON_GetArraySize(names) : 1;
 	if (n > (int)ARRAY_LEN(ports) || free_ports(ports, (size_t)n, err))
 		return err_set(err, ERR_LIMIT, "at most %zu free ports", ARRAY_LEN(ports));
 	for (int i = 0; i < n; i++) {
@@ -125,7 +125,7 @@ static const struct schema stack_keys[] = {
 static int settings_of(cJSON *env, const char *state_dir, struct err *err)
 {
 	const char *keys[16];
-	int ports[16];
+	int ports[16] = {0};
 	size_t n = 0;
 	for (const struct stack_service *s = stack_services; s->name; s++)
 		for (const struct stack_port *port = s->ports; port->key && n < ARRAY_LEN(keys); port++)
@@ -224,7 +224,7 @@ static void end_stack(const char *state_dir, const char *cwd)
 	struct err err = {0};
 	json_add_text(env, "STATE_DIR", state_dir);
 	json_add_text(env, "ENGINE", "process");
-	if (run_self(list, env, cwd, DOWN_MS, &out, &err) == 0)
+	if (run_self(list, env, cwd, DOWN_MS, &out, &err) == 0 && out)
 		sessions = json_parse(out, strlen(out), &err);
 	const cJSON *s;
 	cJSON_ArrayForEach(s, sessions)

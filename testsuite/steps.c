@@ -9,7 +9,7 @@
 #include <string.h>
 
 static const struct step_kind *const tables[] = {chat_steps, expect_steps,  http_steps, ws_steps,
-                                               run_steps,  service_steps, flow_steps, NULL};
+                                                 run_steps,  service_steps, flow_steps, NULL};
 
 const struct step_kind *step_find(const char *name)
 {
@@ -44,6 +44,8 @@ int step_play(struct play *p, const cJSON *step, const char *path, struct err *e
 {
 	const struct step_kind *kind = NULL;
 	const cJSON *args = args_of(step, &kind);
+	if (!args) /* the file was checked: our bug */
+		return err_set(err, ERR_INVALID, "a step without anything to do");
 	const char *who = json_text(step, "as");
 	snprintf(p->where, sizeof(p->where), "%s", path);
 	if (clock_mono_ms() >= p->deadline)

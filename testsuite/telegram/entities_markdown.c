@@ -2,6 +2,7 @@
  * them must be escaped). Bot API, "MarkdownV2 style" and "Markdown style". */
 #include "core/mem.h"
 #include "testsuite/telegram/entities.h"
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -219,6 +220,7 @@ static int close_link(struct markdown2 *v, const struct open_mark *top)
 
 static int close_mark(struct markdown2 *v)
 {
+	assert(v->open && v->n); /* closes() said so */
 	struct open_mark top = v->open[v->n - 1];
 	struct tg_formatted *f = v->m.out;
 	int rc = 0;

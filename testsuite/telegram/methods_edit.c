@@ -62,7 +62,8 @@ static int finish(struct tg_call *c, struct edit *e, const char *key, const stru
 		return tg_call_bad(c, NOT_MODIFIED);
 	if (tg_flood(c, e->chat) < 0)
 		return -1;
-	put(body, "edit_date", cJSON_CreateNumber((double)(clock_now_ms() / 1000)));
+	int64_t now_s = clock_now_ms() / 1000;
+	put(body, "edit_date", cJSON_CreateNumber((double)now_s));
 	if (key) {
 		mem_cleanup_free(&e->message.raw);
 		e->message.raw = mem_strdup(tg_param(&c->params, key));

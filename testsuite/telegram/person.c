@@ -243,7 +243,8 @@ int tg_person_press(struct tg *tg, const cJSON *body, cJSON *answer, struct err 
 		return err_set(err, ERR_INVALID, "that message has no button with this data");
 	id_random_hex(random, 8);
 	cleanup_free char *id = mem_printf("%llu", strtoull(random, NULL, 16) >> 1);
-	cleanup_free char *instance = mem_printf("%lld", (long long)(p.chat_id * 31 + 7));
+	long long chat_instance = p.chat_id * 31 + 7;
+	cleanup_free char *instance = mem_printf("%lld", chat_instance);
 	cJSON *query = json_object();
 	json_add_text(query, "id", id);
 	json_add(query, "from", cJSON_Duplicate(p.user, true));
