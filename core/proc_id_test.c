@@ -1,38 +1,11 @@
 /* Identity. The test program is its own child: `proc_id_test MODE`. */
 #include "core/clock.h"
 #include "core/file.h"
-#include "core/mem.h"
-#include "core/proc.h"
+#include "core/proc_testing.h"
 #include <fcntl.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-/* after the standard headers */
-#include <cmocka.h>
 
 static char dir[64];
-static struct err err;
-
-static void wait_forever(void)
-{
-	for (;;)
-		pause();
-}
-
-static void child_wait(char **argv)
-{
-	(void)argv;
-	if (write(1, "w", 1) == 1)
-		wait_forever();
-}
-
 /* With an argument: as a program that was rebuilt while it runs. */
 static void child_self(char **argv)
 {
@@ -41,10 +14,7 @@ static void child_self(char **argv)
 	printf("%s", proc_self());
 }
 
-static const struct {
-	const char *name;
-	void (*fn)(char **argv);
-} modes[] = {
+static const struct mode modes[] = {
         {"wait", child_wait},
         {"self", child_self},
 };
@@ -61,16 +31,6 @@ static int teardown(void **state)
 {
 	(void)state;
 	return tree_remove(dir, &err);
-}
-
-#define ARGV(...) ((const char *const[]){proc_self(), __VA_ARGS__, NULL})
-#define RUN_MS 20000
-
-static int finished(pid_t pid)
-{
-	int status = 0;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 /* A child that says when it runs. */
@@ -195,18 +155,10 @@ static void self_is_a_file(void **state)
 	}
 }
 
-static int as_child(int argc, char **argv)
-{
-	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(modes); i++)
-		if (!strcmp(argv[1], modes[i].name))
-			return modes[i].fn(argv + 2), 0;
-	return 99;
-}
-
 int main(int argc, char **argv)
 {
 	if (argc > 1)
-		return as_child(argc, argv);
+		return as_child(modes, ARRAY_LEN(modes), argv + 1);
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	        TEST(identity_is_pid_and_start),

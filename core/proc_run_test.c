@@ -1,29 +1,6 @@
 /* proc_run. The test program is its own child: `proc_run_test MODE …` does one odd thing that real programs do. */
 #include "core/clock.h"
-#include "core/mem.h"
-#include "core/proc.h"
-#include <errno.h>
-#include <poll.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-/* after the standard headers */
-#include <cmocka.h>
-
-static struct err err;
-
-static void wait_forever(void)
-{
-	for (;;)
-		pause();
-}
+#include "core/proc_testing.h"
 
 static void child_exit(char **argv)
 {
@@ -41,14 +18,6 @@ static void child_spam(char **argv)
 {
 	for (long n = atol(argv[0]); n > 0; n--)
 		putchar('x');
-}
-
-static void child_cat(char **argv)
-{
-	(void)argv;
-	char buf[65536];
-	for (ssize_t n; (n = read(0, buf, sizeof(buf))) > 0;)
-		fwrite(buf, 1, (size_t)n, stdout);
 }
 
 /* Be deaf to TERM, or have a child that is; say so, then stay. */
@@ -77,17 +46,7 @@ static void child_leave(char **argv)
 	exit(0);
 }
 
-static void child_wait(char **argv)
-{
-	(void)argv;
-	if (write(1, "w", 1) == 1)
-		wait_forever();
-}
-
-static const struct {
-	const char *name;
-	void (*fn)(char **argv);
-} modes[] = {
+static const struct mode modes[] = {
         {"exit", child_exit}, {"kill", child_kill},   {"spam", child_spam}, {"cat", child_cat},
         {"deaf", child_deaf}, {"leave", child_leave}, {"wait", child_wait},
 };
@@ -97,32 +56,6 @@ static int setup(void **state)
 	(void)state;
 	err_clear(&err);
 	return 0;
-}
-
-#define ARGV(...) ((const char *const[]){proc_self(), __VA_ARGS__, NULL})
-#define RUN_MS 20000
-
-static struct proc_result run(const struct proc_spec *spec, const char *input, int64_t timeout_ms, size_t max)
-{
-	struct proc_result r;
-	if (proc_run(spec, input, timeout_ms, max, &r, &err))
-		fail_msg("run: %s", err.msg);
-	return r;
-}
-
-static int finished(pid_t pid)
-{
-	int status = 0;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-/* Whether process ${pid}, not our child, ends within 5 s. */
-static bool ends(pid_t pid)
-{
-	cleanup_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	return fd < 0 ? errno == ESRCH : poll(&p, 1, 5000) == 1;
 }
 
 static void run_tells_how_it_ended(void **state)
@@ -256,18 +189,10 @@ static void a_lost_status_is_no_success(void **state)
 	assert_int_equal(finished(pid), 0);
 }
 
-static int as_child(int argc, char **argv)
-{
-	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(modes); i++)
-		if (!strcmp(argv[1], modes[i].name))
-			return modes[i].fn(argv + 2), 0;
-	return 99;
-}
-
 int main(int argc, char **argv)
 {
 	if (argc > 1)
-		return as_child(argc, argv);
+		return as_child(modes, ARRAY_LEN(modes), argv + 1);
 #define TEST(f) cmocka_unit_test_setup(f, setup)
 	const struct CMUnitTest tests[] = {
 	        TEST(run_tells_how_it_ended),

@@ -1,38 +1,15 @@
 /* The test program is its own child: `proc_test MODE …` tells what it was given. */
 #include "core/file.h"
-#include "core/mem.h"
-#include "core/proc.h"
+#include "core/proc_testing.h"
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <poll.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-/* after the standard headers */
-#include <cmocka.h>
 
 extern char **environ;
 static char dir[64];
-static struct err err;
-
 /* -- what the children do -- */
-
-static void wait_forever(void)
-{
-	for (;;)
-		pause();
-}
 
 static void child_args(char **argv)
 {
@@ -78,14 +55,6 @@ static void child_signals(char **argv)
 	printf("%llx %llx", blocked & ~own, ignored & ~own);
 }
 
-static void child_cat(char **argv)
-{
-	(void)argv;
-	char buf[65536];
-	for (ssize_t n; (n = read(0, buf, sizeof(buf))) > 0;)
-		fwrite(buf, 1, (size_t)n, stdout);
-}
-
 static void child_ready(char **argv)
 {
 	(void)argv;
@@ -94,17 +63,7 @@ static void child_ready(char **argv)
 	printf("%s", getenv("CODEFOUNDRY_READY_FD") ? "still there" : "told");
 }
 
-static void child_wait(char **argv)
-{
-	(void)argv;
-	if (write(1, "w", 1) == 1)
-		wait_forever();
-}
-
-static const struct {
-	const char *name;
-	void (*fn)(char **argv);
-} modes[] = {
+static const struct mode modes[] = {
         {"args", child_args},       {"env", child_env}, {"fds", child_fds},     {"ids", child_ids},
         {"signals", child_signals}, {"cat", child_cat}, {"ready", child_ready}, {"wait", child_wait},
 };
@@ -125,17 +84,6 @@ static int teardown(void **state)
 	return tree_remove(dir, &err);
 }
 
-#define ARGV(...) ((const char *const[]){proc_self(), __VA_ARGS__, NULL})
-#define RUN_MS 20000
-
-static struct proc_result run(const struct proc_spec *spec, const char *input, int64_t timeout_ms, size_t max)
-{
-	struct proc_result r;
-	if (proc_run(spec, input, timeout_ms, max, &r, &err))
-		fail_msg("run: %s", err.msg);
-	return r;
-}
-
 /* Run and compare what it printed; a NULL ${expected} only runs. Transfers the output. */
 static char *output(const struct proc_spec *spec, const char *expected)
 {
@@ -145,21 +93,6 @@ static char *output(const struct proc_spec *spec, const char *expected)
 	assert_int_equal(r.status, 0);
 	free(r.errs);
 	return r.out;
-}
-
-static int finished(pid_t pid)
-{
-	int status = 0;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-/* Whether process ${pid}, not our child, ends within 5 s. */
-static bool ends(pid_t pid)
-{
-	cleanup_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	return fd < 0 ? errno == ESRCH : poll(&p, 1, 5000) == 1;
 }
 
 static void arguments_arrive_unchanged(void **state)
@@ -498,18 +431,10 @@ static void dies_with_its_parent(void **state)
 	assert_false(proc_alive(&id));
 }
 
-static int as_child(int argc, char **argv)
-{
-	for (size_t i = 0; argc > 1 && i < ARRAY_LEN(modes); i++)
-		if (!strcmp(argv[1], modes[i].name))
-			return modes[i].fn(argv + 2), 0;
-	return 99;
-}
-
 int main(int argc, char **argv)
 {
 	if (argc > 1)
-		return as_child(argc, argv);
+		return as_child(modes, ARRAY_LEN(modes), argv + 1);
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	        TEST(arguments_arrive_unchanged), TEST(environment_is_made),
