@@ -89,8 +89,9 @@ static void opened(void *arg, struct ws *ws)
 	l->since = clock_mono_ms();
 	l->retry_ms = l->opt.first_retry_ms;
 	log_info("connected to the gateway");
-	if (!MUTANT("link_forgets_what_waited"))
-		link_send(l);
+	for (struct request *r = l->requests; r && MUTANT("link_forgets_what_waited"); r = r->next)
+		r->sent = true;
+	link_send(l);
 	ping(l);
 	loop_timer_set(l->pinger, l->opt.ping_ms, l->opt.ping_ms);
 }
