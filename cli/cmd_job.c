@@ -68,24 +68,6 @@ static void print_event(void *arg, const struct job_event *event)
 		printf("       %-10s %s\n", stage, event->text);
 }
 
-static cJSON *row_json(const struct job_row *row)
-{
-	cJSON *j = json_object();
-	json_add_int(j, "id", row->id);
-	json_add_text(j, "kind", row->kind);
-	json_add_text(j, "owner", row->owner);
-	json_add_text(j, "session", row->session);
-	json_add_text(j, "state", job_state_name(row->state));
-	json_add_text(j, "error", row->error);
-	json_add_int(j, "attempt", row->attempt);
-	json_add_int(j, "created_at", row->created_at);
-	json_add_int(j, "started_at", row->started_at);
-	json_add_int(j, "finished_at", row->finished_at);
-	json_add(j, "args", cJSON_Duplicate(row->args, 1));
-	json_add(j, "result", cJSON_Duplicate(row->result, 1));
-	return j;
-}
-
 static int verb_show(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	bool json = false;
@@ -97,7 +79,8 @@ static int verb_show(const struct config *cfg, int argc, char **argv, struct err
 	if (args_parse(&a, argc, argv, err) || parse_id(a.words[0], &id, err) || state_open(&st, cfg, err) ||
 	    jobs_get(st, id, &row, err))
 		return -1;
-	cleanup_json cJSON *j = row_json(&row);
+	cleanup_json cJSON *j = job_row_json(&row);
+	json_add(j, "args", TAKE(row.args));
 	job_row_free(&row);
 	if (json) {
 		term_json(j);

@@ -161,18 +161,7 @@ cJSON *query_job_show(struct state *st, const cJSON *args, const cJSON *runtime,
 	struct job_row row;
 	if (jobs_get(st, json_int(args, "job", 0), &row, err))
 		return NULL;
-	cJSON *j = json_object();
-	json_add_int(j, "id", row.id);
-	json_add_text(j, "kind", row.kind);
-	json_add_text(j, "owner", row.owner);
-	json_add_text(j, "session", row.session);
-	json_add_text(j, "state", job_state_name(row.state));
-	json_add_text(j, "error", row.error);
-	json_add_int(j, "attempt", row.attempt);
-	json_add_int(j, "created_at", row.created_at);
-	json_add_int(j, "started_at", row.started_at);
-	json_add_int(j, "finished_at", row.finished_at);
-	json_add(j, "result", TAKE(row.result));
+	cJSON *j = job_row_json(&row);
 	job_row_free(&row);
 	return j;
 }

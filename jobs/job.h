@@ -86,6 +86,9 @@ struct job_row {
 /** ERR_NOT_FOUND when there is none. Free the content with job_row_free. */
 int jobs_get(struct state *st, int64_t id, struct job_row *row, struct err *err);
 void job_row_free(struct job_row *row);
+/** {id, kind, owner, session, state, error, attempt, created_at, started_at, finished_at, result}; result is duplicated, args are
+ * left out. */
+cJSON *job_row_json(const struct job_row *row);
 
 /** Newest first, at most ${limit}; ${owner} and ${state} (-1: all) filter. Returns a JSON array of
  * {id, kind, owner, session, state, percent, stage, message, error, attempt, created_at, started_at, finished_at}. */

@@ -42,6 +42,23 @@ int jobs_events(struct state *st, int64_t job, int64_t after, int limit,
 	return rc;
 }
 
+cJSON *job_row_json(const struct job_row *row)
+{
+	cJSON *j = json_object();
+	json_add_int(j, "id", row->id);
+	json_add_text(j, "kind", row->kind);
+	json_add_text(j, "owner", row->owner);
+	json_add_text(j, "session", row->session);
+	json_add_text(j, "state", job_state_name(row->state));
+	json_add_text(j, "error", row->error);
+	json_add_int(j, "attempt", row->attempt);
+	json_add_int(j, "created_at", row->created_at);
+	json_add_int(j, "started_at", row->started_at);
+	json_add_int(j, "finished_at", row->finished_at);
+	json_add(j, "result", cJSON_Duplicate(row->result, 1));
+	return j;
+}
+
 static void add_time(cJSON *obj, const char *key, struct query *q, int column)
 {
 	if (query_is_null(q, column))
