@@ -1,6 +1,7 @@
 #include "cli/args.h"
 #include "core/text.h"
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +40,13 @@ static int add_word(struct args *args, const char *word, struct err *err)
 	return 0;
 }
 
+/* Asked for, so it is the result and no error. */
+__attribute__((noreturn)) static void print_usage(const struct args *args)
+{
+	printf("usage: %s\n", args->usage);
+	exit(0);
+}
+
 int args_parse(struct args *args, int argc, char **argv, struct err *err)
 {
 	struct option longs[ARGS_MAX + 1] = {0};
@@ -66,7 +74,7 @@ int args_parse(struct args *args, int argc, char **argv, struct err *err)
 			return err_set(err, ERR_USAGE, "%s needs a value\nusage: %s", argv[optind - 1],
 			               args->usage);
 		if (c == '?' && (!strcmp(argv[optind - 1], "--help") || !strcmp(argv[optind - 1], "-h")))
-			return err_set(err, ERR_USAGE, "usage: %s", args->usage);
+			print_usage(args);
 		if (c == '?' || i >= count)
 			return err_set(err, ERR_USAGE, "unknown option %s\nusage: %s", argv[optind - 1],
 			               args->usage);

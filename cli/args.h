@@ -31,7 +31,7 @@ struct args {
 	int n;                                      /* out */
 };
 
-/** Parse argv[1..]. Returns 0, or -1 (ERR_USAGE) with the usage in the message. */
+/** Parse argv[1..]. Returns 0, or -1 (ERR_USAGE) with the usage in the message; --help prints the usage and ends the program. */
 int args_parse(struct args *args, int argc, char **argv, struct err *err);
 
 /** Cut `--env FILE` and `--env=FILE` out of argv, wherever before "--". Returns the file or NULL; ${*missing} tells of

@@ -32,10 +32,15 @@ static int add_files(cJSON *args, const struct arg_list *files, struct err *err)
 	return 0;
 }
 
-static void add_count(cJSON *args, const char *key, int64_t n)
+/* -1: not given, the setting decides. */
+static int add_count(cJSON *args, const char *key, int64_t n, int64_t least, struct err *err)
 {
+	if (n >= 0 && n < least)
+		return err_set(err, ERR_USAGE, "--%.*s must be at least %lld", (int)strcspn(key, "_"), key,
+		               (long long)least);
 	if (n >= 0)
 		json_add_int(args, key, n);
+	return 0;
 }
 
 static int print_report(const cJSON *result, report_fn *report, const char *path, struct err *err)
@@ -91,10 +96,9 @@ static int verb_run(const struct config *cfg, int argc, char **argv, struct err 
 	if (label)
 		json_add_text(args, "label", label);
 	json_add(args, "scenarios", cJSON_CreateStringArray(scenarios.items, (int)scenarios.n));
-	add_count(args, "retry", retry);
-	add_count(args, "repeat", repeat);
-	add_count(args, "parallel", parallel);
-	add_count(args, "timeout_s", timeout);
+	if (add_count(args, "retry", retry, 0, err) || add_count(args, "repeat", repeat, 1, err) ||
+	    add_count(args, "parallel", parallel, 1, err) || add_count(args, "timeout_s", timeout, 1, err))
+		return -1;
 	bool quiet = strcmp(format, "text") != 0 && !isatty(STDERR_FILENO);
 	if (cli_run_job(st, test_run_kind.name, args, session, quiet, &result, err) ||
 	    print_report(result, report, output, err))
