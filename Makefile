@@ -173,4 +173,25 @@ $(TIDY_CHECK): tidy-%:
 format: ## Format the C sources
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
--include $(OBJ:.o=.d) $(UNIT:%.c=$(BUILD)/obj/%.d)
+##@ Bench
+# The peers come from npm into a folder that is gone afterwards. Only ratios mean anything on another machine.
+.PHONY: bench
+BENCH := $(BUILD)/bench/bench
+BENCHOBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/*.c))
+bench: build $(BENCH) $(BUILD)/bench/echo ## Side by side with peers: messages, CPU and memory as ratios (BENCHES="bot gateway work")
+	@command -v npm >/dev/null || { $(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qy --no-install-recommends nodejs npm; }
+	@peers=$$(mktemp -d); trap 'rm -rf "$$peers"' EXIT; \
+	 npm install --no-audit --no-fund --silent --prefix "$$peers" telegraf@4 ws@8 >/dev/null; \
+	 timeout 180 $(BENCH) $(RUN) $(BUILD)/bench/echo bench "$$peers/node_modules" $(BENCHES)
+
+$(BENCH): $(BENCHOBJ) $(BUILD)/libcodefoundry.a
+	@mkdir -p $(@D)
+	@echo "  link  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(BUILD)/bench/echo: $(BUILD)/obj/bench/echo/main.o
+	@mkdir -p $(@D)
+	@echo "  link  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
+
+-include $(OBJ:.o=.d) $(BENCHOBJ:.o=.d) $(UNIT:%.c=$(BUILD)/obj/%.d)
