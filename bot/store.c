@@ -4,7 +4,9 @@
 
 #define DAY_MS (24 * 3600 * INT64_C(1000))
 
-/* Append only. Script i takes user_version from i to i + 1. Times are UTC milliseconds. */
+/* Append only. Script i takes user_version from i to i + 1. Times are UTC milliseconds. What is written for every message is
+ * checked with OR: for each IN of more than two values SQLite builds a table of its own with every statement, which cost more
+ * than the statement. */
 static const char *const migrations[] = {
         /* bot: the one this database serves, and where its polling stands. */
         "CREATE TABLE bot ("
@@ -16,7 +18,7 @@ static const char *const migrations[] = {
          * before handling, so that an update that kills the process is seen. */
         "CREATE TABLE updates ("
         " update_id INTEGER PRIMARY KEY, at INTEGER NOT NULL, chat INTEGER,"
-        " state TEXT NOT NULL DEFAULT 'new' CHECK (state IN ('new','done','poison')),"
+        " state TEXT NOT NULL DEFAULT 'new' CHECK (state = 'new' OR state = 'done' OR state = 'poison'),"
         " attempts INTEGER NOT NULL DEFAULT 1, raw TEXT NOT NULL, error TEXT) STRICT;"
         "CREATE INDEX updates_open ON updates (update_id) WHERE state = 'new';"
 
@@ -24,10 +26,11 @@ static const char *const migrations[] = {
          * sent (a group may migrate, a progress message may not be there yet). Sent rows stay for their key. */
         "CREATE TABLE outbox ("
         " id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, chat INTEGER NOT NULL,"
-        " kind TEXT NOT NULL CHECK (kind IN ('send','edit','document','answer')), body TEXT NOT NULL, "
+        " kind TEXT NOT NULL CHECK (kind = 'send' OR kind = 'edit' OR kind = 'document' OR kind = 'answer'), "
+        "body TEXT NOT NULL, "
         "document TEXT,"
         " progress INTEGER, message_id INTEGER,"
-        " state TEXT NOT NULL DEFAULT 'new' CHECK (state IN ('new','sent','dropped')),"
+        " state TEXT NOT NULL DEFAULT 'new' CHECK (state = 'new' OR state = 'sent' OR state = 'dropped'),"
         " created_at INTEGER NOT NULL, not_before INTEGER NOT NULL DEFAULT 0, ended_at INTEGER, error TEXT) "
         "STRICT;"
         "CREATE INDEX outbox_open ON outbox (id) WHERE state = 'new';"

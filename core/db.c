@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define DB_CACHED 128 /* prepared statements per connection; SQL texts are literals, so few */
+#define DB_HINTS 256
 
 struct db {
 	sqlite3 *handle;
@@ -22,6 +23,7 @@ struct db {
 		bool in_use;
 	} cache[DB_CACHED];
 	size_t cached;
+	unsigned char hints[DB_HINTS]; /* by the SQL text's address: its last place in the cache */
 	int64_t changes;
 };
 
@@ -187,16 +189,34 @@ void db_close(struct db *db)
 	free(db);
 }
 
+static size_t hint_of(const char *sql)
+{
+	return (uint32_t)((uintptr_t)sql * UINT64_C(0x9e3779b97f4a7c15) >> 32) % DB_HINTS;
+}
+
+/* The place of ${sql} in the cache, DB_CACHED when it is not there or in use. One SQL text is mostly one literal, whose
+ * address tells where to look first. */
+static size_t find_cached(const struct db *db, const char *sql)
+{
+	size_t i = db->hints[hint_of(sql)];
+	if (i < db->cached && !db->cache[i].in_use && !strcmp(db->cache[i].sql, sql))
+		return i;
+	for (i = 0; i < db->cached; i++)
+		if (!db->cache[i].in_use && !strcmp(db->cache[i].sql, sql))
+			return i;
+	return DB_CACHED;
+}
+
 /* The prepared statement of ${sql}, from the cache unless it is full or in use there (then finalized at its end). */
 static sqlite3_stmt *prepare(struct db *db, const char *sql, struct err *err)
 {
 	sqlite3_stmt *stmt = NULL;
 	const char *rest = NULL;
-	for (size_t i = 0; i < db->cached; i++) {
-		if (!db->cache[i].in_use && !strcmp(db->cache[i].sql, sql)) {
-			db->cache[i].in_use = true;
-			return db->cache[i].stmt;
-		}
+	size_t at = find_cached(db, sql);
+	if (at < DB_CACHED) {
+		db->hints[hint_of(sql)] = (unsigned char)at;
+		db->cache[at].in_use = true;
+		return db->cache[at].stmt;
 	}
 	int rc = sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, &rest);
 	if (rc != SQLITE_OK) {
@@ -231,8 +251,10 @@ static void release(struct db *db, sqlite3_stmt *stmt)
 	sqlite3_finalize(stmt);
 }
 
-static int bind(sqlite3_stmt *stmt, const char *types, va_list ap)
+/* ${kept}: the values outlive the statement's use, so that SQLite needs no copies. */
+static int bind(sqlite3_stmt *stmt, bool kept, const char *types, va_list ap)
 {
+	sqlite3_destructor_type copy = kept ? SQLITE_STATIC : SQLITE_TRANSIENT;
 	if (strlen(types) != (size_t)sqlite3_bind_parameter_count(stmt))
 		return SQLITE_RANGE;
 	for (int i = 1; *types; types++, i++) {
@@ -240,7 +262,7 @@ static int bind(sqlite3_stmt *stmt, const char *types, va_list ap)
 		switch (*types) {
 		case 't': {
 			const char *text = va_arg(ap, const char *);
-			rc = sqlite3_bind_text(stmt, i, text, -1, SQLITE_TRANSIENT);
+			rc = sqlite3_bind_text(stmt, i, text, -1, copy);
 			break;
 		}
 		case 'i':
@@ -251,7 +273,7 @@ static int bind(sqlite3_stmt *stmt, const char *types, va_list ap)
 			break;
 		case 'b': {
 			const void *data = va_arg(ap, const void *);
-			rc = sqlite3_bind_blob64(stmt, i, data, va_arg(ap, size_t), SQLITE_TRANSIENT);
+			rc = sqlite3_bind_blob64(stmt, i, data, va_arg(ap, size_t), copy);
 			break;
 		}
 		default:
@@ -263,13 +285,13 @@ static int bind(sqlite3_stmt *stmt, const char *types, va_list ap)
 	return SQLITE_OK;
 }
 
-static sqlite3_stmt *prepare_bound(struct db *db, struct err *err, const char *sql, const char *types,
-                                   va_list ap)
+static sqlite3_stmt *prepare_bound(struct db *db, bool kept, struct err *err, const char *sql,
+                                   const char *types, va_list ap)
 {
 	sqlite3_stmt *stmt = prepare(db, sql, err);
 	if (!stmt)
 		return NULL;
-	int rc = bind(stmt, types, ap);
+	int rc = bind(stmt, kept, types, ap);
 	if (rc == SQLITE_OK)
 		return stmt;
 	fail(db, rc, err, "bind");
@@ -281,7 +303,7 @@ int db_run(struct db *db, struct err *err, const char *sql, const char *types, .
 {
 	va_list ap;
 	va_start(ap, types);
-	sqlite3_stmt *stmt = prepare_bound(db, err, sql, types, ap);
+	sqlite3_stmt *stmt = prepare_bound(db, true, err, sql, types, ap);
 	va_end(ap);
 	if (!stmt)
 		return -1;
@@ -308,7 +330,7 @@ int db_query(struct db *db, struct query *q, struct err *err, const char *sql, c
 {
 	va_list ap;
 	va_start(ap, types);
-	sqlite3_stmt *stmt = prepare_bound(db, err, sql, types, ap);
+	sqlite3_stmt *stmt = prepare_bound(db, false, err, sql, types, ap);
 	va_end(ap);
 	if (!stmt)
 		return -1;
@@ -366,7 +388,7 @@ void query_end(struct query *q)
 static int get_one(struct db *db, struct err *err, char **text, int64_t *number, const char *sql,
                    const char *types, va_list ap)
 {
-	sqlite3_stmt *stmt = prepare_bound(db, err, sql, types, ap);
+	sqlite3_stmt *stmt = prepare_bound(db, true, err, sql, types, ap);
 	if (!stmt)
 		return -1;
 	int rc = sqlite3_step(stmt);

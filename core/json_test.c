@@ -135,6 +135,47 @@ static void numbers_saturate(void **state)
 	assert_string_equal(printed, "{\"nan\":null,\"inf\":null}"); /* neither is JSON */
 }
 
+/* What is printed reads back as the same tree, numbers written as cJSON writes them. */
+static void printing(void **state)
+{
+	(void)state;
+	static const char *const texts[] = {
+	        "0",
+	        "-0",
+	        "-5",
+	        "1732190400123",
+	        "999999999999999",
+	        "1e+15",
+	        "-9.00719925474099e+15",
+	        "0.1",
+	        "-2.5e-07",
+	        "1e+300",
+	        "5e-324",
+	        "null",
+	        "true",
+	        "false",
+	        "[]",
+	        "{}",
+	        "[1,[],{\"a\":[null]}]",
+	        "{\"a\":{\"\":\"\"},\"b\":\"x\"}",
+	        "\"\\\"\\\\/\\n\"",
+	        "\"п😀\"",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		cleanup_json cJSON *j = parse(texts[i], strlen(texts[i]));
+		cleanup_free char *printed = json_print(j), *theirs = cJSON_PrintUnformatted(j);
+		assert_string_equal(printed, theirs);
+	}
+	cleanup_json cJSON *sum = cJSON_CreateNumber(0.1 + 0.2);
+	cleanup_free char *exact = json_print(sum);
+	assert_string_equal(exact, "0.30000000000000004"); /* cJSON says 0.3 */
+	cleanup_json cJSON *j = cJSON_CreateString("\t\x01\x7f\r"), *raw = cJSON_CreateRaw("[1]");
+	cleanup_free char *printed = json_print(j), *raw_printed = json_print(raw);
+	cleanup_json cJSON *again = parse(printed, strlen(printed));
+	assert_string_equal(json_text(again, ""), "\t\x01\x7f\r");
+	assert_string_equal(raw_printed, "[1]");
+}
+
 static void paths(void **state)
 {
 	(void)state;
@@ -211,8 +252,11 @@ static void builds_valid_json(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(parses_one_value),  cmocka_unit_test(depth_is_bounded),
-	        cmocka_unit_test(numbers_saturate),  cmocka_unit_test(paths),
+	        cmocka_unit_test(parses_one_value),
+	        cmocka_unit_test(depth_is_bounded),
+	        cmocka_unit_test(numbers_saturate),
+	        cmocka_unit_test(printing),
+	        cmocka_unit_test(paths),
 	        cmocka_unit_test(builds_valid_json),
 	};
 	return cmocka_run_group_tests_name("core/json", tests, NULL, NULL);

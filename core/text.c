@@ -28,10 +28,22 @@ static size_t decode(const unsigned char *s, size_t n, uint32_t *c)
 	return *c > 0x10ffff || (*c >= 0xd800 && *c < 0xe000) ? 0 : len;
 }
 
+/* Bytes of ASCII at the beginning, whole words at a time: most of what passes through here is nothing else. */
+static size_t ascii_prefix(const char *s, size_t n)
+{
+	size_t i = 0;
+	for (uint64_t word; n - i >= sizeof(word); i += sizeof(word)) {
+		memcpy(&word, s + i, sizeof(word));
+		if (word & UINT64_C(0x8080808080808080))
+			break;
+	}
+	return i;
+}
+
 bool text_is_utf8(const char *s, size_t n)
 {
 	uint32_t c;
-	for (size_t i = 0; i < n;) {
+	for (size_t i = ascii_prefix(s, n); i < n;) {
 		size_t len = decode((const unsigned char *)s + i, n - i, &c);
 		if (!len)
 			return false;

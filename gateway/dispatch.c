@@ -8,6 +8,7 @@
 #include "gateway/request.h"
 #include "gateway/responder.h"
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -261,7 +262,8 @@ void dispatch_text(struct client *client, const char *text, size_t len)
 	struct frame f;
 	struct fault fault;
 	int bad = frame_parse(text, len, &f, &fault);
-	cleanup_free char *label = mem_printf("type=\"%s\"", bad ? "invalid" : frame_type_name(f.type));
+	char label[40];
+	snprintf(label, sizeof(label), "type=\"%s\"", bad ? "invalid" : frame_type_name(f.type));
 	metrics_add(client->hub->metrics, METRIC_MESSAGES, label, 1);
 	if (bad && MUTANT("gateway_says_nothing_to_bad_frames"))
 		(void)fault;
