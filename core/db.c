@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -147,9 +148,17 @@ static int use_wal(struct db *db, struct err *err)
 	               db->path);
 }
 
+/* Nobody asks SQLite how much memory it uses, and counting takes a lock with every allocation. */
+static void configure(void)
+{
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int db_open(struct db **out, const char *path, const char *const *migrations, enum db_durability durability,
             struct err *err)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, configure);
 	if (create(path, err)) {
 		err->code = ERR_IO;
 		return err_wrap(err, "open database");
