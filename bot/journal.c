@@ -119,6 +119,26 @@ int journal_each_open(struct db *db, void (*fn)(void *arg, int64_t update_id, in
 	}
 }
 
+int journal_waits(struct db *db, int64_t update_id, bool *waits, struct err *err)
+{
+	int64_t before = 0;
+	if (db_get_int(
+	            db, &before, err,
+	            "SELECT 1 FROM updates u WHERE u.update_id = ?1 AND u.chat <> 0 AND EXISTS (SELECT 1 FROM"
+	            " updates o WHERE o.state = 'new' AND o.update_id < ?1 AND o.chat = u.chat)",
+	            "i", update_id))
+		return -1;
+	*waits = before != 0;
+	return 0;
+}
+
+int journal_blameless(struct db *db, int64_t update_id, struct err *err)
+{
+	return db_run(db, err,
+	              "UPDATE updates SET attempts = attempts - 1 WHERE update_id = ? AND attempts > 1", "i",
+	              update_id);
+}
+
 int journal_attempt(struct db *db, int64_t update_id, struct err *err)
 {
 	return db_run(db, err, "UPDATE updates SET attempts = attempts + 1 WHERE update_id = ?", "i",

@@ -26,6 +26,12 @@ int journal_add(struct db *db, const cJSON *updates, int64_t now_ms, size_t *new
 int journal_each_open(struct db *db, void (*fn)(void *arg, int64_t update_id, int attempts, const char *raw),
                       void *arg, struct err *err);
 
+/** Whether update ${update_id} has to wait because an earlier one of the same chat is still open. */
+int journal_waits(struct db *db, int64_t update_id, bool *waits, struct err *err);
+
+/** The attempt that journal_attempt counted shall not count. */
+int journal_blameless(struct db *db, int64_t update_id, struct err *err);
+
 /** Count one more attempt, durably, before handling an update again. */
 int journal_attempt(struct db *db, int64_t update_id, struct err *err);
 

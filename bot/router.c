@@ -231,6 +231,22 @@ static int set_aside(struct bot *bot, const cJSON *json, int64_t id, struct err 
 	return journal_poison(bot->db, id, err);
 }
 
+/* A locked database says nothing about the update: others would fail alike, each after the same wait. */
+static bool is_locked(const struct err *err)
+{
+	return err->code == ERR_BUSY;
+}
+
+/* In a chat one thing comes after the other, also when the one before has to be tried again. */
+static bool must_wait(struct bot *bot, int64_t id)
+{
+	struct err err = {0};
+	bool waits = false;
+	if (journal_waits(bot->db, id, &waits, &err))
+		log_error("the journal cannot be read: %s", err.msg);
+	return waits || err.code;
+}
+
 /* -- batches -- */
 
 static int finish(struct bot *bot, struct err *err)
@@ -250,7 +266,7 @@ static int finish(struct bot *bot, struct err *err)
 /* What fails here stays open in the journal and is taken up by the retry timer. */
 static int handle_batch(struct bot *bot, const cJSON *updates, const size_t *at, size_t n, struct err *err)
 {
-	bool again = false;
+	bool again = loop_timer_active(bot->retry), stop = false;
 	size_t i = 0, k = 0;
 	const cJSON *json;
 	if (db_begin(bot->db, err))
@@ -258,12 +274,13 @@ static int handle_batch(struct bot *bot, const cJSON *updates, const size_t *at,
 	cJSON_ArrayForEach(json, updates)
 	{
 		struct err one = {0};
-		if (k < n && at[k] == i) {
+		if (k < n && at[k] == i && !stop) {
 			k++;
 			int64_t id = json_int(json, "update_id", -1);
-			if (handle(bot, json, id, &one)) {
+			if (!(again && must_wait(bot, id)) && handle(bot, json, id, &one)) {
 				log_warn("update %" PRId64 " is handled again later: %s", id, one.msg);
 				again = true;
+				stop = is_locked(&one);
 			}
 		}
 		i++;
@@ -297,7 +314,7 @@ int router_take(struct bot *bot, const cJSON *updates, size_t *fresh, struct err
 
 struct recovery {
 	struct bot *bot;
-	bool again;
+	bool again, stop;
 };
 
 static void recover_one(void *arg, int64_t id, int attempts, const char *raw)
@@ -305,6 +322,10 @@ static void recover_one(void *arg, int64_t id, int attempts, const char *raw)
 	struct recovery *r = arg;
 	struct bot *bot = r->bot;
 	struct err err = {0}, why = {0};
+	if (r->stop || must_wait(bot, id)) {
+		r->again = true;
+		return;
+	}
 	cleanup_json cJSON *json = json_parse(raw, strlen(raw), &err);
 	bool last = attempts >= JOURNAL_ATTEMPTS;
 	err_clear(&err);
@@ -317,6 +338,9 @@ static void recover_one(void *arg, int64_t id, int attempts, const char *raw)
 	if (rc)
 		log_warn("update %" PRId64 " is handled again later: %s", id, last ? err.msg : why.msg);
 	r->again = r->again || rc;
+	r->stop = rc && is_locked(&why);
+	if (r->stop)
+		journal_blameless(bot->db, id, &err);
 	if (finish(bot, &err))
 		r->again = true;
 }

@@ -295,7 +295,8 @@ static void poison_is_set_aside(void **state)
 	test_bot_open(&t, NO_GATEWAY, NULL);
 	assert_ok(db_run(t.bot.st->db, err, "ALTER TABLE jobs RENAME TO away", ""));
 	assert_string_equal(test_bot_ask(&t, 1, 5, "/session start demo"), "");
-	assert_has(test_bot_ask(&t, 2, 5, "/whoami"), "operator");
+	assert_has(test_bot_ask(&t, 2, 6, "/whoami"), "operator"); /* another chat does not wait */
+	assert_string_equal(test_bot_ask(&t, 3, 5, "/whoami"), "");
 	assert_int_equal(test_bot_int(&t, "SELECT attempts FROM updates WHERE state = 'new'"), 1);
 	for (int i = 2; i <= 3; i++) {
 		assert_ok(router_recover(&t.bot, err));
@@ -309,10 +310,38 @@ static void poison_is_set_aside(void **state)
 	                     " error LIKE '%jobs%'"),
 	        1);
 	assert_has(fake_text(&t.fake, "sendMessage", 1), "set aside");
+	assert_has(fake_text(&t.fake, "sendMessage", 2), "operator");
 	assert_ok(router_recover(&t.bot, err)); /* it stays aside */
 	test_bot_drain(&t);
-	assert_int_equal(fake_count(&t.fake, "sendMessage"), 2);
+	assert_int_equal(fake_count(&t.fake, "sendMessage"), 3);
 	test_bot_close(&t);
+}
+
+/* However long another process holds the database: nothing is given up, and the order in the chat is kept. */
+static void a_locked_database_is_waited_for(void **state)
+{
+	static const char *const texts[] = {"/session start demo", "/whoami", "/session stop demo now"};
+	(void)state;
+	struct test_bot t;
+	db_set_busy_ms(10);
+	test_bot_open(&t, NO_GATEWAY, NULL);
+	cleanup_state struct state *other = NULL;
+	assert_ok(state_open(&other, t.cfg, err));
+	assert_ok(db_begin(other->db, err));
+	for (int i = 0; i < 3; i++)
+		assert_string_equal(test_bot_ask(&t, i + 1, 5, texts[i]), "");
+	for (int i = 0; i < 5; i++)
+		assert_ok(router_recover(&t.bot, err));
+	assert_int_equal(
+	        test_bot_int(&t, "SELECT count(*) FROM updates WHERE state = 'new' AND attempts = 1"), 3);
+	db_rollback(other->db);
+	assert_ok(router_recover(&t.bot, err));
+	test_bot_drain(&t);
+	assert_has(fake_text(&t.fake, "sendMessage", 0), "Starting session demo");
+	assert_has(fake_text(&t.fake, "sendMessage", 1), "operator");
+	assert_has(fake_text(&t.fake, "sendMessage", 2), "Stopping session demo");
+	test_bot_close(&t);
+	db_set_busy_ms(DB_BUSY_MS);
 }
 
 static void stopping_asks_first(void **state)
@@ -443,6 +472,7 @@ int main(void)
 	        cmocka_unit_test(a_session_that_is_about_to_start_is_known),
 	        cmocka_unit_test(a_repeated_update_is_ignored),
 	        cmocka_unit_test(poison_is_set_aside),
+	        cmocka_unit_test(a_locked_database_is_waited_for),
 	        cmocka_unit_test(stopping_asks_first),
 	        cmocka_unit_test(sessions_belong_to_their_owner),
 	        cmocka_unit_test(jobs_are_cancelled_by_their_owner),
