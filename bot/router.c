@@ -347,7 +347,7 @@ static void recover_one(void *arg, int64_t id, int attempts, const char *raw)
 
 int router_recover(struct bot *bot, struct err *err)
 {
-	struct recovery r = {bot, false};
+	struct recovery r = {.bot = bot};
 	if (journal_each_open(bot->db, recover_one, &r, err))
 		return -1;
 	if (r.again)

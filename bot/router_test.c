@@ -295,7 +295,7 @@ static void poison_is_set_aside(void **state)
 	test_bot_open(&t, NO_GATEWAY, NULL);
 	assert_ok(db_run(t.bot.st->db, err, "ALTER TABLE jobs RENAME TO away", ""));
 	assert_string_equal(test_bot_ask(&t, 1, 5, "/session start demo"), "");
-	assert_has(test_bot_ask(&t, 2, 6, "/whoami"), "operator"); /* another chat does not wait */
+	assert_has(test_bot_ask(&t, 2, 6, "/whoami"), "Your id"); /* another chat does not wait */
 	assert_string_equal(test_bot_ask(&t, 3, 5, "/whoami"), "");
 	assert_int_equal(test_bot_int(&t, "SELECT attempts FROM updates WHERE state = 'new'"), 1);
 	for (int i = 2; i <= 3; i++) {
@@ -310,7 +310,7 @@ static void poison_is_set_aside(void **state)
 	                     " error LIKE '%jobs%'"),
 	        1);
 	assert_has(fake_text(&t.fake, "sendMessage", 1), "set aside");
-	assert_has(fake_text(&t.fake, "sendMessage", 2), "operator");
+	assert_has(fake_text(&t.fake, "sendMessage", 2), "Your id");
 	assert_ok(router_recover(&t.bot, err)); /* it stays aside */
 	test_bot_drain(&t);
 	assert_int_equal(fake_count(&t.fake, "sendMessage"), 3);
@@ -338,7 +338,7 @@ static void a_locked_database_is_waited_for(void **state)
 	assert_ok(router_recover(&t.bot, err));
 	test_bot_drain(&t);
 	assert_has(fake_text(&t.fake, "sendMessage", 0), "Starting session demo");
-	assert_has(fake_text(&t.fake, "sendMessage", 1), "operator");
+	assert_has(fake_text(&t.fake, "sendMessage", 1), "Your id");
 	assert_has(fake_text(&t.fake, "sendMessage", 2), "Stopping session demo");
 	test_bot_close(&t);
 	db_set_busy_ms(DB_BUSY_MS);

@@ -4,10 +4,15 @@
 #include "core/net.h"
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #define PURPOSE_NESTED "nested"
+#define CLAIMS_MAX 16 /* a stack has fewer ports */
 
 int lease_stack_ports(void)
 {
@@ -44,11 +49,43 @@ static bool listed_in(const char *table, int port)
  * have been given the port as its end and keeps it for a minute of TIME_WAIT: that is nothing the session left. */
 static bool port_held(int port)
 {
-	return !is_free(port) &&
-	       (listed_in("/proc/net/tcp", port) || listed_in("/proc/net/tcp6", port));
+	return !is_free(port) && (listed_in("/proc/net/tcp", port) || listed_in("/proc/net/tcp6", port));
 }
 
-/* Find the lowest ${count} ports in a row that nobody leased and that can be bound. Returns the first, 0 for none. */
+/* Another installation on this host has leases of its own and finds our ports free until our services have bound them.
+ * An abstract socket for each, which ends with this process at the latest, tells it that they are taken. */
+static int claims[CLAIMS_MAX], claimed;
+
+void lease_unclaim(void)
+{
+	while (claimed > 0)
+		close(claims[--claimed]);
+}
+
+static bool claim_port(int port)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "codefoundry-port-%d", port);
+	cleanup_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || claimed == CLAIMS_MAX)
+		return true; /* only a courtesy to others */
+	if (bind(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n)))
+		return errno != EADDRINUSE;
+	claims[claimed++] = TAKE_FD(fd);
+	return true;
+}
+
+/* Those of the stack: the nested ones are probed again by who takes them. */
+static bool claim_block(int port)
+{
+	lease_unclaim();
+	for (int end = port + lease_stack_ports(); port < end; port++)
+		if (!claim_port(port))
+			return false;
+	return true;
+}
+
+/* Find the lowest ${count} ports in a row that nobody leased and that can be bound, and claim them. Returns the first, 0 for none. */
 static int find_block(struct state *st, int low, int high, int count, struct err *err)
 {
 	cleanup_query struct query q = QUERY_INIT;
@@ -67,8 +104,9 @@ static int find_block(struct state *st, int low, int high, int count, struct err
 			run++; /* the gap is too small: no need to probe */
 		} else {
 			run = is_free(port) ? run + 1 : 0;
-			if (run == count)
+			if (run == count && claim_block(port - count + 1))
 				return port - count + 1;
+			run = run == count ? 0 : run;
 		}
 	}
 	return rc < 0 ? -1 : 0;

@@ -27,6 +27,9 @@ int lease_possible(struct state *st, struct err *err);
  */
 int lease_take(struct state *st, const char *uuid, struct lease_block *block, struct err *err);
 
+/** The services have bound what this process leased last, or never will. Until then other installations leave it alone. */
+void lease_unclaim(void);
+
 /** The leased ports of ${uuid} as an array of {port, service?, purpose}, ascending. NULL with ${err}. */
 cJSON *lease_list(struct state *st, const char *uuid, struct err *err);
 

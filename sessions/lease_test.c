@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -132,6 +133,31 @@ static void only_a_listener_holds_a_port(void **data)
 	close(server);
 }
 
+/* Two installations start a session at the same moment: each has its own leases, and nothing is bound yet. The other
+ * one's claim is all that tells. */
+static void another_installation_starts_too(void **data)
+{
+	struct test_state *t = *data;
+	struct lease_block first, second;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "codefoundry-port-%d", base + 1);
+	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n);
+	int claim = socket(AF_UNIX, SOCK_DGRAM, 0);
+	lease_unclaim(); /* what other tests took */
+	assert_int_equal(bind(claim, (struct sockaddr *)&a, len), 0);
+	assert_ok(take(t, "s", &first, err));
+	assert_true(first.port > base + 1);
+	close(claim);
+	/* and ours tells it, until the services have bound */
+	assert_ok(take(t, "r", &second, err));
+	snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "codefoundry-port-%d", second.port);
+	claim = socket(AF_UNIX, SOCK_DGRAM, 0);
+	assert_int_equal(bind(claim, (struct sockaddr *)&a, len), -1);
+	lease_unclaim();
+	assert_int_equal(bind(claim, (struct sockaddr *)&a, len), 0);
+	close(claim);
+}
+
 static void no_range_is_a_clear_refusal(void **data)
 {
 	struct test_state *t = *data;
@@ -214,6 +240,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(a_gap_too_small_is_skipped, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_port_in_use_is_skipped, setup, teardown),
 	        cmocka_unit_test_setup_teardown(only_a_listener_holds_a_port, setup, teardown),
+	        cmocka_unit_test_setup_teardown(another_installation_starts_too, setup, teardown),
 	        cmocka_unit_test_setup_teardown(no_range_is_a_clear_refusal, setup, teardown),
 	        cmocka_unit_test_setup_teardown(endpoints, setup, teardown),
 	        cmocka_unit_test_setup_teardown(many_at_once, setup, teardown),

@@ -229,6 +229,7 @@ static int start_run(struct job *job, struct err *err)
 	rc = name ? open_named(job, name, &guard, &row, err) : open_generated(job, &guard, &row, err);
 	if (rc == 0)
 		rc = operation_up(job, &row, err);
+	lease_unclaim();
 	guard_release(job_state(job), &guard);
 	return rc;
 }
