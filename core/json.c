@@ -33,7 +33,7 @@ cJSON *json_parse(const char *text, size_t len, struct err *err)
 static void print_number(struct str *out, double d)
 {
 	char buf[32], *p = buf + sizeof(buf);
-	if (fabs(d) < 1e15 && d == (double)(int64_t)d && (d || !signbit(d))) {
+	if (fabs(d) < 1e15 && d == (double)(int64_t)d && (d != 0 || !signbit(d))) {
 		uint64_t left = (uint64_t)fabs(d);
 		do {
 			*--p = (char)('0' + left % 10);
