@@ -136,7 +136,7 @@ $(BUILD)/obj/gateway/templates.o: $(wildcard gateway/templates/*/*)
 .PHONY: test unit mutants clang
 SUM := $(BUILD)/test/tests/tap_sum
 test: test-deps ## Everything: unit and system tests, the nine scenarios, the planted defects, clang's opinion
-	@$(MAKE) --no-print-directory -j2 build $(SUM) $(UNITBIN) $(BUILD)/test/tests/mutants
+	@$(MAKE) --no-print-directory -j2 build $(SUM) $(UNITBIN) $(BUILD)/test/tests/mutants $(BUILD)/test/tests/peer
 	@$(MAKE) --no-print-directory -j2 MUTANTS=1 build
 	@state=$$(mktemp -d); trap 'rm -rf "$$state"' EXIT; export STATE_DIR=$$state; \
 	 $(SUM) $(UNITBIN) -- make -s clang -- $(RUN) --env /dev/null test run --format tap \

@@ -55,6 +55,9 @@ static int first_vars(struct play *p, struct err *err)
 	vars_set(p->vars, "uuid", uuid);
 	vars_set(p->vars, "dir", p->dir);
 	vars_set(p->vars, "program", proc_self());
+	char beside[PATH_MAX];
+	snprintf(beside, sizeof(beside), "%s", proc_self());
+	vars_set(p->vars, "program_dir", dirname(beside));
 	if (realpath(p->sc->file, here))
 		vars_set(p->vars, "here", dirname(here));
 	const cJSON *item;
