@@ -1,6 +1,7 @@
-/* curl's multi-socket interface on libuv. curl's sockets come and go with every request, which costs five system calls each with
- * libuv's own handles: they have an epoll instance of their own, which is all that libuv watches. Odd rule: curl must not be re-entered from its own callbacks, so what the user
- * does inside on_data (start, cancel, close) is put off until curl has returned. */
+/* curl's multi-socket interface on libuv. curl's sockets come and go with every request, which costs five system calls each
+ * with libuv's own handles: they have an epoll instance of their own, which is all that libuv watches. Odd rule: curl must
+ * not be re-entered from its own callbacks, so what the user does inside on_data (start, cancel, close) is put off until
+ * curl has returned. */
 #include "core/http_client.h"
 
 #include "core/http_transfer.h"
