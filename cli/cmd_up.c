@@ -7,6 +7,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/proc.h"
+#include "core/str.h"
 #include "sessions/session.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,8 @@
 
 #define START_TIMEOUT_MS 30000
 #define STOP_TIMEOUT_MS 30000
+#define ASK_MS 5000
+#define LAST_LINES 3
 
 /* The supervisor itself, until it is told to end. */
 static int run_foreground(const struct config *cfg, const char *dir, bool echo, struct err *err)
@@ -92,15 +95,54 @@ static int detach(const struct config *cfg, const char *dir, struct err *err)
 	return rc;
 }
 
-static void print_failure(const cJSON *reply)
+static void print_log(const cJSON *lines)
 {
 	const cJSON *line;
-	cJSON_ArrayForEach(line, json_at(reply, "log"))
+	cJSON_ArrayForEach(line, lines)
 	{
 		cleanup_free char *clean =
 		        log_redact(cJSON_GetStringValue(line) ? cJSON_GetStringValue(line) : "");
 		fprintf(stderr, "  %s\n", clean);
 	}
+}
+
+/* A part that cannot do its work yet (Telegram is not reached, say) is left to its tries; a person is told which and why. */
+static int explain_wait(const char *dir, struct err *err)
+{
+	cleanup_json cJSON *status = NULL;
+	cleanup_str struct str names = STR_INIT;
+	if (supervisor_ask(dir, "status", NULL, ASK_MS, &status, err))
+		return -1;
+	const cJSON *service;
+	cJSON_ArrayForEach(service, json_at(status, "services"))
+	{
+		const char *name = json_text(service, "name"), *state = json_text(service, "state");
+		if (!name || !state || !strcmp(state, "ready"))
+			continue;
+		cleanup_json cJSON *tail = supervisor_log_tail(dir, name, LAST_LINES);
+		str_addf(&names, "%s%s", names.len ? ", " : "", name);
+		print_log(tail);
+	}
+	return err_set(err, ERR_TIMEOUT,
+	               "not healthy within %d s: %s. It goes on trying; what it said last stands above. "
+	               "`codefoundry status` "
+	               "shows it, `codefoundry down` ends it",
+	               START_TIMEOUT_MS / 1000, str_text(&names));
+}
+
+/* Returns once all are healthy. What this call ${began} and what failed for good is ended again. */
+static int wait_healthy(const char *dir, bool began, struct err *err)
+{
+	cleanup_json cJSON *reply = NULL;
+	struct err ignored;
+	if (supervisor_ask(dir, "wait", NULL, START_TIMEOUT_MS, &reply, err) == 0)
+		return 0;
+	if (err->code == ERR_TIMEOUT)
+		return explain_wait(dir, err);
+	print_log(json_at(reply, "log"));
+	if (began)
+		supervisor_ask(dir, "shutdown", NULL, STOP_TIMEOUT_MS, NULL, &ignored);
+	return err_wrap(err, "not all parts got healthy");
 }
 
 /* Two at once: the second waits for the first, which ends within its own limits, and then finds everything running. */
@@ -133,8 +175,8 @@ int cli_up(const struct config *cfg, int argc, char **argv, struct err *err)
 	if (wait_turn(st->dir, &turn, err))
 		return -1;
 	cleanup_free char *dir = plane_dir(st->dir);
-	cleanup_json cJSON *before = NULL, *reply = NULL;
-	if (supervisor_ask(dir, "status", NULL, 5000, &before, err) == 0) {
+	cleanup_json cJSON *before = NULL;
+	if (supervisor_ask(dir, "status", NULL, ASK_MS, &before, err) == 0) {
 		printf("It runs already.\n");
 	} else {
 		if (err->code != ERR_NOT_FOUND)
@@ -144,13 +186,8 @@ int cli_up(const struct config *cfg, int argc, char **argv, struct err *err)
 			return -1;
 	}
 	err_clear(err);
-	if (supervisor_ask(dir, "wait", NULL, START_TIMEOUT_MS, &reply, err)) {
-		print_failure(reply);
-		struct err ignored;
-		if (!before)
-			supervisor_ask(dir, "shutdown", NULL, STOP_TIMEOUT_MS, NULL, &ignored);
-		return err_wrap(err, "not all parts got healthy");
-	}
+	if (wait_healthy(dir, !before, err))
+		return -1;
 	return cli_status(cfg, 1, (char *[]){"status", NULL}, err);
 }
 
