@@ -1,0 +1,43 @@
+/* The compose tool: docker compose v2, docker-compose v1, podman-compose, whichever is found first in that order. Used for
+ * `config`, `up`, `down` and what a person does in a terminal; everything else asks the engine itself (docker.h). */
+#ifndef COMPOSE_PROVIDER_H
+#define COMPOSE_PROVIDER_H
+
+#include "core/err.h"
+#include "core/json.h"
+#include "jobs/job.h"
+#include <stdbool.h>
+
+/* COMPOSE_PROVIDER (which of them; default: the first that works). */
+extern const struct setting provider_settings[];
+
+struct provider {
+	const char *name;           /* "docker compose", "docker-compose", "podman-compose" */
+	const char *const *command; /* argv to begin with: {"docker", "compose", NULL} */
+	bool json;                  /* `config --format json` */
+	char version[32];
+};
+
+/** Find the one called ${wanted} (NULL or "auto": the first usable). ERR_ENGINE says of each why not, and how to install one. Blocks: asks
+ * each for its version (once in a process). */
+int provider_find(const char *wanted, struct provider *out, struct err *err);
+
+/** All of them, for `doctor`: [{"name","version"?,"usable":bool,"chosen":bool,"why"?}]. */
+cJSON *provider_probe(const char *wanted);
+
+struct provider_call {
+	const char *project;      /* -p; NULL: none */
+	const char *const *files; /* -f each, NULL-terminated */
+	const char *env_file;     /* --env-file; NULL: none */
+	const char *directory;    /* --project-directory; NULL: that of the first file */
+	const char *const *args;  /* "up", "-d", … */
+	int64_t timeout_ms;       /* 0: 10 min */
+	struct job *job;          /* cancels it, gets its lines as log (NULL: nobody) */
+	size_t max_output;        /* of stdout; 0: 1 MiB. More is ERR_LIMIT */
+};
+
+/** Run the tool to its end. Returns 0 when it exited with 0 and transfers ${*out} (its stdout; may be NULL pointer). -1: ERR_FAILED with its last
+ * words, ERR_TIMEOUT, ERR_CANCELLED (its group got TERM, then KILL). Secrets that config knows are redacted in messages. */
+int provider_run(const struct provider *p, const struct provider_call *call, char **out, struct err *err);
+
+#endif
