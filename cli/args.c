@@ -1,4 +1,5 @@
 #include "cli/args.h"
+#include "core/mem.h"
 #include "core/text.h"
 #include <getopt.h>
 #include <stdio.h>
@@ -6,6 +7,26 @@
 #include <string.h>
 
 #define ARGS_MAX 24
+
+/* "10m" as seconds. Returns 0, or -1 when it is none. */
+static int span(const char *text, int64_t *seconds)
+{
+	static const struct {
+		char letter;
+		int64_t seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	size_t n = strlen(text);
+	int64_t unit = 1, value;
+	for (size_t i = 0; n && i < ARRAY_LEN(units); i++)
+		if (text[n - 1] == units[i].letter)
+			unit = units[i].seconds;
+	bool lettered = n && strchr("smhd", text[n - 1]);
+	cleanup_free char *digits = mem_strndup(text, lettered ? n - 1 : n);
+	if (text_int(digits, &value) || value < 0 || value > INT64_MAX / 1000 / unit)
+		return -1;
+	*seconds = value * unit;
+	return 0;
+}
 
 static int set(const struct arg *arg, const char *value, struct err *err)
 {
@@ -23,6 +44,11 @@ static int set(const struct arg *arg, const char *value, struct err *err)
 		               ? err_set(err, ERR_USAGE, "-%s%s takes a whole number, not '%s'",
 		                         arg->name[1] ? "-" : "", arg->name, value)
 		               : 0;
+	case ARG_SPAN:
+		return span(value, number) ? err_set(err, ERR_USAGE,
+		                                     "--%s takes a time like 90s, 10m, 2h or 1d, not '%s'",
+		                                     arg->name, value)
+		                           : 0;
 	case ARG_LIST:
 		if (list->n == ARGS_LIST_MAX)
 			return err_set(err, ERR_USAGE, "--%s more than %d times", arg->name, ARGS_LIST_MAX);
@@ -108,4 +134,16 @@ const char *args_take_env(int *argc, char **argv, bool *missing)
 	argv[kept] = NULL;
 	*argc = kept;
 	return file;
+}
+
+const char *const *args_take_command(int *argc, char **argv)
+{
+	for (int i = 1; i < *argc; i++) {
+		if (strcmp(argv[i], "--") != 0)
+			continue;
+		argv[i] = NULL;
+		*argc = i;
+		return (const char *const *)argv + i + 1;
+	}
+	return NULL;
 }

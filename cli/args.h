@@ -10,7 +10,8 @@
 #define ARGS_LIST_MAX 32
 #define ARGS_POSITIONAL_MAX 8
 
-enum arg_type { ARG_FLAG, ARG_TEXT, ARG_INT, ARG_LIST };
+/* ARG_SPAN: "90", "90s", "10m", "2h", "1d", as seconds. */
+enum arg_type { ARG_FLAG, ARG_TEXT, ARG_INT, ARG_SPAN, ARG_LIST };
 
 struct arg_list {
 	const char *items[ARGS_LIST_MAX];
@@ -37,5 +38,9 @@ int args_parse(struct args *args, int argc, char **argv, struct err *err);
 /** Cut `--env FILE` and `--env=FILE` out of argv, wherever before "--". Returns the file or NULL; ${*missing} tells of
  * one without a value. */
 const char *args_take_env(int *argc, char **argv, bool *missing);
+
+/** Cut off what follows a first "--", the command line of another program. Returns it, NULL-terminated and borrowed from argv, or NULL when
+ * there is no "--". */
+const char *const *args_take_command(int *argc, char **argv);
 
 #endif

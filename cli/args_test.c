@@ -13,7 +13,7 @@
 struct got {
 	bool json;
 	const char *format;
-	int64_t lines;
+	int64_t lines, since;
 	struct arg_list services;
 	struct args args;
 };
@@ -26,11 +26,9 @@ static int parse(struct got *got, const char *const *words, struct err *err)
 		argv[argc] = (char *)words[argc - 1];
 		argc++;
 	}
-	const struct arg table[] = {{"json", ARG_FLAG, &got->json},
-	                            {"format", ARG_TEXT, &got->format},
-	                            {"n", ARG_INT, &got->lines},
-	                            {"service", ARG_LIST, &got->services},
-	                            {0}};
+	const struct arg table[] = {{"json", ARG_FLAG, &got->json},        {"format", ARG_TEXT, &got->format},
+	                            {"n", ARG_INT, &got->lines},           {"since", ARG_SPAN, &got->since},
+	                            {"service", ARG_LIST, &got->services}, {0}};
 	got->args = (struct args){"logs NAME [SERVICE]", table, 1, 2};
 	return args_parse(&got->args, argc, argv, err);
 }
@@ -77,6 +75,11 @@ static void wrong_lines_are_refused_with_the_usage(void **state)
 	        {{"demo", "-n", "many"}, "whole number"},
 	        {{"demo", "-n", "-3"}, "whole number"},
 	        {{"demo", "-n", "99999999999999999999"}, "whole number"},
+	        {{"demo", "--since", ""}, "90s, 10m"},
+	        {{"demo", "--since", "m"}, "90s, 10m"},
+	        {{"demo", "--since", "1w"}, "90s, 10m"},
+	        {{"demo", "--since", "-1m"}, "90s, 10m"},
+	        {{"demo", "--since", "999999999999999d"}, "90s, 10m"},
 	        {{"demo", "gateway", "third"}, "'third' is too much"},
 	        {{NULL}, "missing"},
 	};
@@ -89,6 +92,41 @@ static void wrong_lines_are_refused_with_the_usage(void **state)
 		if (!strstr(err.msg, cases[i].says))
 			fail_msg("case %zu: %s", i, err.msg);
 	}
+}
+
+static void times_are_seconds(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t seconds;
+	} cases[] = {{"0", 0}, {"45", 45}, {"90s", 90}, {"10m", 600}, {"2h", 7200}, {"1d", 86400}};
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct err err = {0};
+		struct got got = {.since = -1};
+		assert_int_equal(parse(&got, (const char *[]){"demo", "--since", cases[i].text, NULL}, &err),
+		                 0);
+		assert_int_equal(got.since, cases[i].seconds);
+	}
+}
+
+static void a_command_is_cut_off_whole(void **state)
+{
+	(void)state;
+	char *argv[] = {(char *)"exec", (char *)"demo", (char *)"--", (char *)"ls",
+	                (char *)"-n",   (char *)"--",   NULL};
+	int argc = 6;
+	const char *const *command = args_take_command(&argc, argv);
+	assert_int_equal(argc, 2);
+	assert_null(argv[2]);
+	assert_string_equal(command[0], "ls");
+	assert_string_equal(command[1], "-n");
+	assert_string_equal(command[2], "--");
+	assert_null(command[3]);
+	char *empty[] = {(char *)"exec", (char *)"demo", (char *)"--", NULL};
+	argc = 3;
+	assert_null(args_take_command(&argc, empty)[0]);
+	assert_null(args_take_command(&argc, empty));
 }
 
 static void help_is_no_error(void **state)
@@ -131,6 +169,8 @@ int main(void)
 	        cmocka_unit_test(options_and_words_in_any_order),
 	        cmocka_unit_test(after_two_dashes_all_are_words),
 	        cmocka_unit_test(wrong_lines_are_refused_with_the_usage),
+	        cmocka_unit_test(times_are_seconds),
+	        cmocka_unit_test(a_command_is_cut_off_whole),
 	        cmocka_unit_test(help_is_no_error),
 	        cmocka_unit_test(env_is_cut_out_before_two_dashes),
 	};

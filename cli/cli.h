@@ -19,7 +19,8 @@ const char *cli_owner(void);
 int cli_run_job(struct state *st, const char *kind, const cJSON *args, const char *session, bool json,
                 cJSON **result, struct err *err);
 
-/** One command: argv[0] is its own name. Prints its result; a failure is the caller's to print. */
+/** One command: argv[0] is its own name. Prints its result; a failure is the caller's to print. Returns 0, -1 with ${err}, or the exit code
+ * of what it ran for the person (`session exec`), which is passed on. */
 typedef int cli_command(const struct config *cfg, int argc, char **argv, struct err *err);
 
 cli_command cli_up, cli_down, cli_status, cli_health;

@@ -1,25 +1,12 @@
 /* `codefoundry session …`: the same operations as in the chat, in the foreground. */
+#include "cli/cmd_session.h"
 #include "cli/args.h"
-#include "cli/cli.h"
 #include "cli/term.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "sessions/session.h"
 #include "sessions/supervise.h"
 #include <stdio.h>
-#include <string.h>
-
-#define LOG_LINES_MAX 10000
-
-static void print_endpoints(const cJSON *endpoints)
-{
-	const cJSON *e;
-	cJSON_ArrayForEach(e, endpoints)
-	{
-		printf("  %-14s %-10s %s\n", json_text(e, "service"), json_text(e, "name"),
-		       json_text(e, "url"));
-	}
-}
 
 static void print_started(const cJSON *result)
 {
@@ -27,23 +14,7 @@ static void print_started(const cJSON *result)
 	printf("session %s is running (ready after %s, expires in %s)\n", json_text(result, "name"),
 	       clock_duration(json_int(result, "ready_ms", 0), took, sizeof(took)),
 	       clock_left(json_int(result, "expires_at", 0) - clock_now_ms(), left, sizeof(left)));
-	print_endpoints(json_at(result, "endpoints"));
-}
-
-static void print_receipt(const cJSON *result)
-{
-	static const char *const what[] = {"processes", "ports", "files", "leases", "rows"};
-	const char *name = json_text(result, "name");
-	const cJSON *r = json_at(result, "receipt");
-	if (!r) {
-		printf("session %s is stopped and kept: `codefoundry session start %s` resumes it\n", name,
-		       name);
-		return;
-	}
-	printf("session %s is removed. Left behind:", name);
-	for (size_t i = 0; i < ARRAY_LEN(what); i++)
-		printf("%s %lld %s", i ? "," : "", (long long)json_int(r, what[i], -1), what[i]);
-	printf("\n");
+	session_print_endpoints(json_at(result, "endpoints"));
 }
 
 static void print_extended(const cJSON *result)
@@ -110,7 +81,7 @@ static int verb_stop(const struct config *cfg, int argc, char **argv, struct err
 	cJSON *args = json_object();
 	json_add_text(args, "name", a.words[0]);
 	json_add_bool(args, "keep", keep);
-	return operate(cfg, "session.stop", args, json, print_receipt, err);
+	return operate(cfg, "session.stop", args, json, session_print_receipt, err);
 }
 
 static int verb_restart(const struct config *cfg, int argc, char **argv, struct err *err)
@@ -157,84 +128,6 @@ static int verb_reap(const struct config *cfg, int argc, char **argv, struct err
 	return operate(cfg, "session.reap", args, json, print_reaped, err);
 }
 
-static int verb_list(const struct config *cfg, int argc, char **argv, struct err *err)
-{
-	static const struct term_column columns[] = {
-	        {"NAME", "name"},  {"STATE", "state"},           {"OWNER", "owner"},
-	        {"AGE", "age_ms"}, {"EXPIRES IN", "expires_at"}, {"REASON", "reason"}};
-	bool json = false, all = false;
-	const struct arg table[] = {{"json", ARG_FLAG, &json}, {"all", ARG_FLAG, &all}, {0}};
-	struct args a = {"codefoundry session list [--all] [--json]", table};
-	cleanup_state struct state *st = NULL;
-	if (args_parse(&a, argc, argv, err) || state_open(&st, cfg, err))
-		return -1;
-	cleanup_json cJSON *rows = sessions_list(st, all, err);
-	if (!rows)
-		return -1;
-	if (json)
-		term_json(rows);
-	else if (cJSON_GetArraySize(rows))
-		term_table(columns, ARRAY_LEN(columns), rows);
-	else
-		printf("no sessions; `codefoundry session start demo` makes one\n");
-	return 0;
-}
-
-static void print_session(const cJSON *s)
-{
-	static const struct term_column columns[] = {
-	        {"SERVICE", "name"}, {"STATE", "state"}, {"PID", "pid"}, {"RESTARTS", "restarts"}};
-	const char *reason = json_text(s, "reason");
-	printf("%s: %s, owner %s, engine %s%s%s\n", json_text(s, "name"), json_text(s, "state"),
-	       json_text(s, "owner"), json_text(s, "engine"), reason ? ", " : "", reason ? reason : "");
-	print_endpoints(json_at(s, "endpoints"));
-	if (cJSON_GetArraySize(json_at(s, "services")))
-		term_table(columns, ARRAY_LEN(columns), json_at(s, "services"));
-	if (cJSON_IsObject(json_at(s, "receipt")))
-		print_receipt(s);
-}
-
-static int verb_show(const struct config *cfg, int argc, char **argv, struct err *err)
-{
-	bool json = false;
-	const struct arg table[] = {{"json", ARG_FLAG, &json}, {0}};
-	struct args a = {"codefoundry session show NAME [--json]", table, 1, 1};
-	cleanup_state struct state *st = NULL;
-	if (args_parse(&a, argc, argv, err) || state_open(&st, cfg, err))
-		return -1;
-	cleanup_json cJSON *s = session_show(st, a.words[0], err);
-	if (!s)
-		return -1;
-	if (json)
-		term_json(s);
-	else
-		print_session(s);
-	return 0;
-}
-
-static int verb_logs(const struct config *cfg, int argc, char **argv, struct err *err)
-{
-	bool json = false;
-	int64_t lines = 50;
-	const struct arg table[] = {{"json", ARG_FLAG, &json}, {"n", ARG_INT, &lines}, {0}};
-	struct args a = {
-	        "codefoundry session logs NAME [SERVICE] [-n LINES]   e.g. session logs demo gateway", table,
-	        1, 2};
-	cleanup_state struct state *st = NULL;
-	if (args_parse(&a, argc, argv, err) || state_open(&st, cfg, err))
-		return -1;
-	int n = (int)(lines > LOG_LINES_MAX ? LOG_LINES_MAX : lines);
-	cleanup_json cJSON *logs = session_logs(st, a.words[0], a.words[1], n, err);
-	if (!logs)
-		return -1;
-	const cJSON *line;
-	if (json)
-		term_json(logs);
-	else
-		cJSON_ArrayForEach(line, logs) puts(cJSON_GetStringValue(line));
-	return 0;
-}
-
 static int verb_supervise(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	cleanup_state struct state *st = NULL;
@@ -254,9 +147,9 @@ int cli_session(const struct config *cfg, int argc, char **argv, struct err *err
 	        {"stop", "stop NAME [--keep] [--json]", "stop and remove (--keep: only stop)", verb_stop},
 	        {"restart", "restart NAME [SERVICE] [--json]", "restart it, or one service", verb_restart},
 	        {"extend", "extend NAME [--minutes N] [--json]", "let it live longer", verb_extend},
-	        {"list", "list [--all] [--json]", "the sessions (--all: failed ones too)", verb_list},
-	        {"show", "show NAME [--json]", "services and addresses, or the receipt", verb_show},
-	        {"logs", "logs NAME [SERVICE] [-n LINES] [--json]", "last log lines", verb_logs},
+	        {"list", "list [--all] [--json]", "the sessions (--all: failed ones too)", session_verb_list},
+	        {"show", "show NAME [--json]", "services and addresses, or the receipt", session_verb_show},
+	        {"logs", "logs NAME [SERVICE] [-n LINES] [--json]", "last log lines", session_verb_logs},
 	        {"reap", "reap [--dry-run] [--json]", "remove what expired, finish what was cut off",
 	         verb_reap},
 	        {"supervise", NULL, NULL, verb_supervise},

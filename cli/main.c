@@ -25,7 +25,8 @@ static const struct command commands[] = {
         {"status", "What runs where", cli_status, false},
         {"health", "Ask every part for its health; exit code 1 when one is ill", cli_health, false},
         {"chat", "Talk to the bot through the built-in Telegram server", cli_chat, false},
-        {"session", "start stop restart extend list show logs reap", cli_session, false},
+        {"session", "start stop restart extend reap, list show logs stats top wait, attach exec", cli_session,
+         false},
         {"job", "list show cancel", cli_job, false},
         {"test", "run list history", cli_test, false},
         {"settings", "Print every setting with its default, as an example file", cli_example, false},
@@ -112,7 +113,8 @@ int main(int argc, char **argv)
 		return argc < 2 ? err_exit_code(ERR_USAGE) : 0;
 	}
 	const struct command *command = find(name, &err);
-	if (!command || run(command, env_file, argc - 1, argv + 1, &err))
+	int rc = command ? run(command, env_file, argc - 1, argv + 1, &err) : -1;
+	if (rc < 0)
 		return fail(&err);
-	return fflush(stdout) ? 1 : 0;
+	return fflush(stdout) && !rc ? 1 : rc;
 }

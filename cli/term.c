@@ -11,6 +11,7 @@
 
 #define TERM_COLUMNS 12
 #define BAR_WIDTH 20
+#define LAST_LEAST 16 /* columns that are worth cutting the last cell for */
 
 /* Whether standard output is a terminal that wants colour. */
 static bool wants_colour(void)
@@ -88,24 +89,60 @@ static void print_row(const struct term_column *columns, size_t n, const size_t 
 	}
 }
 
+static size_t widest(const struct term_column *column, const cJSON *rows)
+{
+	size_t width = width_of(column->title);
+	const cJSON *row;
+	cJSON_ArrayForEach(row, rows)
+	{
+		cleanup_free char *text = cell(column, row);
+		width = width_of(text) > width ? width_of(text) : width;
+	}
+	return width;
+}
+
+/* Columns left for the last one of ${n}. */
+static int room_for_last(size_t n, const size_t *widths, int width)
+{
+	for (size_t c = 0; c + 1 < n; c++)
+		width -= (int)widths[c] + 2;
+	return width;
+}
+
+/* Take the rightmost spare column out. Returns how many are left, ${n} when none is spare. */
+static size_t drop_spare(struct term_column *columns, size_t *widths, size_t n)
+{
+	for (size_t c = n; c-- > 0;) {
+		if (!columns[c].spare)
+			continue;
+		memmove(columns + c, columns + c + 1, (n - c - 1) * sizeof(*columns));
+		memmove(widths + c, widths + c + 1, (n - c - 1) * sizeof(*widths));
+		return n - 1;
+	}
+	return n;
+}
+
 void term_table(const struct term_column *columns, size_t n, const cJSON *rows)
 {
-	size_t widths[TERM_COLUMNS] = {0};
+	struct term_column shown[TERM_COLUMNS];
+	size_t widths[TERM_COLUMNS] = {0}, before;
 	const cJSON *row;
-	int room = isatty(STDOUT_FILENO) ? terminal_width() : 1 << 20;
-	for (size_t c = 0; c < n && c < TERM_COLUMNS; c++) {
-		widths[c] = width_of(columns[c].title);
-		cJSON_ArrayForEach(row, rows)
-		{
-			cleanup_free char *text = cell(&columns[c], row);
-			widths[c] = width_of(text) > widths[c] ? width_of(text) : widths[c];
-		}
-		room -= c + 1 < n ? (int)widths[c] + 2 : 0;
-	}
+	int width = isatty(STDOUT_FILENO) ? terminal_width() : 1 << 20;
+	n = n < TERM_COLUMNS ? n : TERM_COLUMNS;
+	memcpy(shown, columns, n * sizeof(*columns));
+	for (size_t c = 0; c < n; c++)
+		widths[c] = widest(&columns[c], rows);
+	do {
+		int last = (int)(widths[n - 1] < LAST_LEAST ? widths[n - 1] : LAST_LEAST);
+		before = n;
+		if (room_for_last(n, widths, width) < last)
+			n = drop_spare(shown, widths, n);
+	} while (n < before);
+	int room = room_for_last(n, widths, width);
 	printf("%s", wants_colour() ? "\033[1m" : "");
-	print_row(columns, n, widths, NULL, room);
+	print_row(shown, n, widths, NULL, room);
 	printf("%s", wants_colour() ? "\033[0m" : "");
-	cJSON_ArrayForEach(row, rows) print_row(columns, n, widths, row, room);
+	cJSON_ArrayForEach(row, rows) print_row(shown, n, widths, row, room);
 }
 
 void term_json(const cJSON *j)

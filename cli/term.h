@@ -10,9 +10,10 @@ struct term_column {
 	const char *title;
 	const char
 	        *path; /* of the JSON member; numbers at ..._ms are shown as a duration, at ..._at as age */
+	bool spare;    /* left out where the terminal is too narrow, the rightmost first */
 };
 
-/** Print ${rows} (array of objects) as a table that fits the terminal: the last column is cut. */
+/** Print ${rows} (array of objects) as a table that fits the terminal: spare columns are left out, then the last one is cut. */
 void term_table(const struct term_column *columns, size_t n, const cJSON *rows);
 
 /** Print JSON, indented, and a newline. */

@@ -1,0 +1,131 @@
+/* `codefoundry session list`, `show`: what there is, as a person or a script wants it. */
+#include "cli/args.h"
+#include "cli/cmd_session.h"
+#include "cli/term.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include "sessions/session.h"
+#include <stdio.h>
+#include <string.h>
+
+void session_print_endpoints(const cJSON *endpoints)
+{
+	const cJSON *e;
+	cJSON_ArrayForEach(e, endpoints)
+	{
+		printf("  %-14s %-10s %s\n", json_text(e, "service"), json_text(e, "name"),
+		       json_text(e, "url"));
+	}
+}
+
+void session_print_receipt(const cJSON *result)
+{
+	const char *name = json_text(result, "name");
+	const cJSON *receipt = json_at(result, "receipt"), *count;
+	if (!receipt) {
+		printf("session %s is stopped and kept: `codefoundry session start %s` resumes it\n", name,
+		       name);
+		return;
+	}
+	printf("session %s is removed. Left behind:", name);
+	const char *comma = "";
+	cJSON_ArrayForEach(count, receipt)
+	{
+		if (!cJSON_IsNumber(count)) /* each engine has its own kinds of objects */
+			continue;
+		printf("%s %.0f %s", comma, count->valuedouble, count->string);
+		comma = ",";
+	}
+	printf("\n");
+}
+
+/* What the table shows besides the row: how many services are up, and times no finer than people care. */
+static void add_cells(cJSON *row)
+{
+	char buf[48];
+	int up = 0, all = 0;
+	const cJSON *service;
+	cJSON_ArrayForEach(service, json_at(row, "services"))
+	{
+		all++;
+		up += !strcmp(json_text_or(service, "state", ""), "ready");
+	}
+	snprintf(buf, sizeof(buf), "%d/%d", up, all);
+	json_add_text(row, "up", buf);
+	json_add_text(row, "age", clock_rough(json_int(row, "age_ms", 0), buf, sizeof(buf)));
+	json_add_text(row, "left",
+	              clock_left(json_int(row, "expires_at", 0) - clock_now_ms(), buf, sizeof(buf)));
+}
+
+static void print_list(cJSON *rows)
+{
+	static const struct term_column columns[] = {{"NAME", "name"},
+	                                             {"STATE", "state"},
+	                                             {"UP", "up"},
+	                                             {"EXPIRES IN", "left"},
+	                                             {"ENGINE", "engine", .spare = true},
+	                                             {"OWNER", "owner", .spare = true},
+	                                             {"AGE", "age", .spare = true},
+	                                             {"REASON", "reason"}};
+	cJSON *row;
+	bool reasons = false;
+	cJSON_ArrayForEach(row, rows)
+	{
+		add_cells(row);
+		reasons |= json_text(row, "reason") != NULL;
+	}
+	if (cJSON_GetArraySize(rows))
+		term_table(columns, ARRAY_LEN(columns) - !reasons, rows);
+	else
+		printf("no sessions; `codefoundry session start demo` makes one\n");
+}
+
+int session_verb_list(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	bool json = false, all = false;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {"all", ARG_FLAG, &all}, {0}};
+	struct args a = {"codefoundry session list [--all] [--json]   e.g. session list --all", table};
+	cleanup_state struct state *st = NULL;
+	if (args_parse(&a, argc, argv, err) || state_open(&st, cfg, err))
+		return -1;
+	cleanup_json cJSON *rows = sessions_list(st, all, err);
+	if (!rows)
+		return -1;
+	if (json)
+		term_json(rows);
+	else
+		print_list(rows);
+	return 0;
+}
+
+static void print_session(const cJSON *s)
+{
+	static const struct term_column columns[] = {
+	        {"SERVICE", "name"}, {"STATE", "state"}, {"PID", "pid"}, {"RESTARTS", "restarts"}};
+	const char *reason = json_text(s, "reason");
+	printf("%s: %s, owner %s, engine %s%s%s\n", json_text(s, "name"), json_text(s, "state"),
+	       json_text(s, "owner"), json_text(s, "engine"), reason ? ", " : "", reason ? reason : "");
+	session_print_endpoints(json_at(s, "endpoints"));
+	if (cJSON_GetArraySize(json_at(s, "services")))
+		term_table(columns, ARRAY_LEN(columns), json_at(s, "services"));
+	if (cJSON_IsObject(json_at(s, "receipt")))
+		session_print_receipt(s);
+}
+
+int session_verb_show(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	bool json = false;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {0}};
+	struct args a = {"codefoundry session show NAME [--json]", table, 1, 1};
+	cleanup_state struct state *st = NULL;
+	if (args_parse(&a, argc, argv, err) || state_open(&st, cfg, err))
+		return -1;
+	cleanup_json cJSON *s = session_show(st, a.words[0], err);
+	if (!s)
+		return -1;
+	if (json)
+		term_json(s);
+	else
+		print_session(s);
+	return 0;
+}
