@@ -138,7 +138,7 @@ SUM := $(BUILD)/test/tests/tap_sum
 test: test-deps ## Everything: unit and system tests, the nine scenarios, the planted defects, clang's opinion
 	@$(MAKE) --no-print-directory -j2 build $(SUM) $(UNITBIN) $(BUILD)/test/tests/mutants $(BUILD)/test/tests/peer
 	@$(MAKE) --no-print-directory -j2 MUTANTS=1 build
-	@state=$$(mktemp -d); trap 'rm -rf "$$state"' EXIT; export STATE_DIR=$$state; \
+	@state=$$(mktemp -d); trap 'rm -rf "$$state"' EXIT; export STATE_DIR=$$state ENGINE=process; \
 	 $(SUM) $(UNITBIN) -- make -s clang -- $(RUN) --env /dev/null test run --format tap \
 	 -- $(RUN) --env /dev/null test run --format tap --file tests/system \
 	 -- $(BUILD)/test/tests/mutants build/mutants/codefoundry tests/mutants.yml

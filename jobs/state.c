@@ -105,6 +105,10 @@ static const char *const migrations[] = {
         "NULL,"
         " action TEXT NOT NULL, target TEXT, outcome TEXT NOT NULL, detail TEXT, prev TEXT NOT NULL,"
         " hash TEXT NOT NULL) STRICT;",
+
+        /* leases of container ports: what they lead to; NULL where the service itself listens on the host. */
+        "ALTER TABLE leases ADD COLUMN target INTEGER;"
+        "ALTER TABLE leases ADD COLUMN protocol TEXT;",
         NULL,
 };
 

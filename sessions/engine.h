@@ -1,45 +1,74 @@
-/* What runs the services of a session. One file per engine, each a const table of these functions. Odd rule: stop works
- * on whatever is there, also on the leavings of a start that was killed, and on a row that has a uuid and nothing else. */
+/* What runs the services of a session. One file per engine, each a const table of these functions. Odd
+ * rule: stop works on whatever is there, also on the leavings of a start that was killed, and on a row that
+ * has a uuid and nothing else. */
 #ifndef SESSIONS_ENGINE_H
 #define SESSIONS_ENGINE_H
 
 #include "core/json.h"
 #include "jobs/job.h"
+#include "sessions/lease.h"
 #include "sessions/store.h"
 
 struct engine {
 	const char *name;
 
+	/** Before the row exists: check that the engine answers (ERR_ENGINE) and what is asked for (the
+	 * arguments of ${job}), fill ${row->spec} and say in ${wants} (lease_wants_free it) what must be
+	 * leased. Makes nothing but caches. */
+	int (*plan)(struct job *job, struct session_row *row, struct lease_wants *wants, struct err *err);
+
 	/** Write what the session needs below row->dir, which exists. */
-	int (*prepare)(struct state *st, const struct session_row *row, struct err *err);
+	int (*prepare)(struct job *job, const struct session_row *row, struct err *err);
 
 	/** Start its services in the background. Failure may leave some of them running. */
-	int (*launch)(struct state *st, const struct session_row *row, struct err *err);
+	int (*launch)(struct job *job, const struct session_row *row, struct err *err);
 
-	/** Wait until all are healthy, reporting 40–90 % on ${job}. -1: ${err} names the service that failed with its last
-	 * log lines, or ERR_CANCELLED, ERR_TIMEOUT. */
+	/** Wait until all are healthy, reporting 40–90 % on ${job}. -1: ${err} names the service that
+	 * failed with its last log lines, or ERR_CANCELLED, ERR_TIMEOUT. */
 	int (*wait)(struct job *job, const struct session_row *row, struct err *err);
 
-	/** End every service, politely first, then by force. 0 when nothing of it runs any more. Blocks. */
-	int (*stop)(struct state *st, const struct session_row *row, struct err *err);
+	/** End every service, politely first, then by force. ${keep}: so that launch can resume them; else
+	 * whatever the engine made for the session is removed too. 0 when nothing of it runs (is there) any
+	 * more. Blocks. */
+	int (*stop)(struct state *st, const struct session_row *row, bool keep, struct err *err);
 
-	/** Objects of the session (processes, containers) that exist now, or -1. */
-	int (*count)(struct state *st, const struct session_row *row, struct err *err);
+	/** Add to ${left} what exists now of each kind of object the engine makes ({"processes":0} or
+	 * {"containers":0,"networks":0, "volumes":0}). Returns their sum, or -1. */
+	int (*left)(struct state *st, const struct session_row *row, cJSON *left, struct err *err);
 
-	/** Whether what keeps it running still does: false means it crashed. */
+	/** Whether what keeps it running still does: false means it crashed. True when nobody can tell. */
 	bool (*alive)(struct state *st, const struct session_row *row);
 
 	/** [{name, state, pid, restarts}], now. Never NULL; blocks at most half a second. */
 	cJSON *(*services)(struct state *st, const struct session_row *row);
 
-	/** Do ${op} ("restart", "stop", "start", "kill") to one of its services; returns once it is done. */
+	/** Do ${op} ("restart", "stop", "start", "kill") to one of its services; returns once it is done,
+	 * and healthy if it is to run. */
 	int (*service)(struct state *st, const struct session_row *row, const char *service, const char *op,
 	               struct err *err);
 
 	/** The last ${n} log lines of ${service}, an array of texts. Never NULL. */
 	cJSON *(*logs)(struct state *st, const struct session_row *row, const char *service, int n);
 
-	/** UUIDs of this installation's sessions that have objects now, each once: an array of texts. NULL with ${err}. */
+	/** Write the logs of ${service} (NULL: all, with prefixes) to standard output, the last ${n} lines
+	 * and then what comes, until interrupted. Those of the last ${since_s} seconds when that is not 0. */
+	int (*follow)(struct state *st, const struct session_row *row, const char *service, int n,
+	              int64_t since_s, struct err *err);
+
+	/** Run ${argv} in ${service} with this process's standard streams; ${tty}: in a terminal of its own
+	 * (resize, Ctrl-C), else piped. Returns 0 and its exit code in ${*status}, or -1. An empty ${argv}: a
+	 * shell. */
+	int (*exec)(struct state *st, const struct session_row *row, const char *service,
+	            const char *const *argv, bool tty, int *status, struct err *err);
+
+	/** Read the file ${path} below the stack's state directory, at most ${max} bytes; ERR_NOT_FOUND,
+	 * ERR_INVALID for a directory. Transfers ${*text} (may be NULL pointer: only whether it is there),
+	 * NUL-terminated. */
+	int (*read)(struct state *st, const struct session_row *row, const char *path, size_t max,
+	            char **text, struct err *err);
+
+	/** UUIDs of this installation's sessions that have objects now, each once: an array of texts. NULL
+	 * with ${err}. An engine that is not there has none. */
 	cJSON *(*found)(struct state *st, struct err *err);
 };
 
@@ -47,5 +76,12 @@ extern const struct engine engine_process;
 
 /** The engine called ${name}; NULL with ERR_ENGINE naming those there are. */
 const struct engine *engine_by_name(const char *name, struct err *err);
+
+/** The engine for new sessions: ENGINE, where `auto` is compose on a machine that is meant to have Docker
+ * (docker_expected()), else process. */
+const struct engine *engine_chosen(const struct config *cfg, struct err *err);
+
+/* All of them, NULL-terminated: a session is looked for in each. */
+extern const struct engine *const engines[];
 
 #endif

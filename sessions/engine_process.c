@@ -1,14 +1,14 @@
 /* Sessions as plain processes: one detached supervisor each (jobs/supervisor), which runs our stack. Found again by the
  * marker in their environment, killed at once by the control group where there is one. */
-#include "core/clock.h"
+#include "compose/stack.h"
 #include "core/file.h"
 #include "core/mem.h"
 #include "core/proc.h"
 #include "jobs/supervisor.h"
 #include "sessions/cgroup.h"
-#include "sessions/engine.h"
 #include "sessions/marker.h"
 #include "sessions/plan.h"
+#include "sessions/process.h"
 #include "sessions/supervise.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -18,11 +18,71 @@
 
 #define LAUNCH_MS 10000   /* until the supervisor listens */
 #define SHUTDOWN_MS 15000 /* its own TERM to KILL is 5 s */
-#define STATUS_MS 500
 #define SERVICE_MS 30000
 #define GRACE_MS 2000
-#define TELL_MS 1000 /* how often a slow start says what it waits for */
 #define REPLY_MAX (256u << 10)
+
+/* The services asked for, or all; NULL with ${err}. */
+static cJSON *choose_services(const cJSON *wanted, struct err *err)
+{
+	cJSON *chosen = json_array();
+	const cJSON *one;
+	for (const struct stack_service *s = stack_services; s->name; s++) {
+		if (!cJSON_GetArraySize(wanted) || json_has_text(wanted, s->name))
+			cJSON_AddItemToArray(chosen, cJSON_CreateString(s->name));
+	}
+	cJSON_ArrayForEach(one, wanted)
+	{
+		bool known = false;
+		for (const struct stack_service *s = stack_services; s->name; s++)
+			known |= cJSON_IsString(one) && !strcmp(one->valuestring, s->name);
+		if (known)
+			continue;
+		err_set(err, ERR_INVALID,
+		        "no service %.40s: there are telegram, gateway, telegram-bot, test-runner",
+		        cJSON_IsString(one) ? one->valuestring : "of that kind");
+		cJSON_Delete(chosen);
+		return NULL;
+	}
+	return chosen;
+}
+
+/* A port for each of the whole stack's, also when only some of its services are asked for. */
+static cJSON *stack_ports(void)
+{
+	cJSON *ports = json_array();
+	for (const struct stack_service *s = stack_services; s->name; s++) {
+		for (const struct stack_port *p = s->ports; p->key; p++) {
+			cJSON *one = json_object();
+			json_add_text(one, "service", s->name);
+			json_add_text(one, "purpose", p->key);
+			cJSON_AddItemToArray(ports, one);
+		}
+	}
+	return ports;
+}
+
+static int process_plan(struct job *job, struct session_row *row, struct lease_wants *wants, struct err *err)
+{
+	const cJSON *args = job_args(job);
+	if (json_at(args, "compose") || json_at(args, "env_file"))
+		return err_set(
+		        err, ERR_INVALID,
+		        "a compose file needs containers, and this session would be made of plain "
+		        "processes: set ENGINE=compose (codefoundry doctor says whether Docker is usable)");
+	cJSON *services = choose_services(json_at(args, "services"), err);
+	if (!services)
+		return -1;
+	json_add(row->spec, "services", services);
+	wants->ports = stack_ports();
+	wants->nested = (int)config_int(job_state(job)->cfg, "SESSION_NESTED_PORTS");
+	return 0;
+}
+
+static int process_prepare(struct job *job, const struct session_row *row, struct err *err)
+{
+	return plan_write(job_state(job), row, err);
+}
 
 static int spawn(struct state *st, const struct session_row *row, const char *marker, int log, int ready,
                  struct err *err)
@@ -64,8 +124,9 @@ static int await_ready(const struct session_row *row, int fd, struct err *err)
 	               rc == 0 ? "does not answer" : "ended at once", text + (len > 1000 ? len - 1000 : 0));
 }
 
-static int process_launch(struct state *st, const struct session_row *row, struct err *err)
+static int process_launch(struct job *job, const struct session_row *row, struct err *err)
 {
+	struct state *st = job_state(job);
 	cleanup_json cJSON *plan = plan_read(row->dir, err);
 	if (!plan)
 		return -1;
@@ -84,113 +145,9 @@ static int process_launch(struct state *st, const struct session_row *row, struc
 	return await_ready(row, in, err);
 }
 
-/* Names of services that are (not) ready, for people. Returns how many of them are not. */
-static int unready(const char *dir, struct str *names, int *total)
+static int process_stop(struct state *st, const struct session_row *row, bool keep, struct err *err)
 {
-	cleanup_json cJSON *reply = NULL;
-	struct err ignored = {0};
-	int n = 0;
-	*total = 0;
-	if (supervisor_ask(dir, "status", NULL, STATUS_MS, &reply, &ignored))
-		return 0;
-	const cJSON *s;
-	cJSON_ArrayForEach(s, json_at(reply, "services"))
-	{
-		++*total;
-		if (!json_bool(s, "ready", false))
-			str_addf(names, "%s%s", n++ ? ", " : "", json_text(s, "name"));
-	}
-	return n;
-}
-
-/* A slow start: say what it waits for, with a share of 40–90 %. */
-static void tell(struct job *job, const struct session_row *row)
-{
-	cleanup_str struct str names = STR_INIT_MAX(512);
-	int total, left = unready(row->dir, &names, &total);
-	if (left > 0)
-		job_progress(job, "wait", 40 + 50 * (total - left) / total, "waiting for %s",
-		             str_text(&names));
-}
-
-/* Read the supervisor's one line. Returns 1 when ${line} holds it, 0 for more to come, -1 at its end. */
-static int read_reply(int fd, struct str *line)
-{
-	char buf[4096];
-	ssize_t n = read(fd, buf, sizeof(buf));
-	if (n < 0)
-		return errno == EINTR || errno == EAGAIN ? 0 : -1;
-	str_addn(line, buf, (size_t)n);
-	if (n && !memchr(buf, '\n', (size_t)n))
-		return line->overflow ? -1 : 0;
-	return n ? 1 : -1;
-}
-
-/* What failed, with its last lines; ${reply} is the refusal of "wait". */
-static int explain(const cJSON *reply, struct err *err)
-{
-	const char *service = json_text(reply, "service"), *why = json_text(reply, "error");
-	cleanup_str struct str lines = STR_INIT_MAX(1200);
-	const cJSON *line;
-	cJSON_ArrayForEach(line, json_at(reply, "log")) if (cJSON_IsString(line))
-	        str_addf(&lines, "\n  %s", line->valuestring);
-	return err_set(err, ERR_FAILED, "service %s failed: %s%s", service ? service : "?",
-	               why ? why : "no reason given", str_text(&lines));
-}
-
-static int timed_out(struct state *st, const struct session_row *row, struct err *err)
-{
-	cleanup_str struct str names = STR_INIT_MAX(512);
-	int total;
-	unready(row->dir, &names, &total);
-	return err_set(err, ERR_TIMEOUT,
-	               "not healthy after %lld s, still waiting for %s (SESSION_START_TIMEOUT)",
-	               (long long)config_int(st->cfg, "SESSION_START_TIMEOUT"), str_text(&names));
-}
-
-static int await_reply(struct job *job, const struct session_row *row, int fd, struct str *line,
-                       struct err *err)
-{
-	struct state *st = job_state(job);
-	int64_t deadline = clock_mono_ms() + 1000 * config_int(st->cfg, "SESSION_START_TIMEOUT");
-	for (;;) {
-		int64_t left = deadline - clock_mono_ms();
-		if (left <= 0)
-			return timed_out(st, row, err);
-		struct pollfd p = {.fd = fd, .events = POLLIN};
-		int rc = job_poll(job, &p, 1, left < TELL_MS ? left : TELL_MS, err);
-		if (rc < 0)
-			return -1;
-		if (rc == 0) {
-			tell(job, row);
-			continue;
-		}
-		rc = read_reply(fd, line);
-		if (rc < 0)
-			return err_set(err, ERR_FAILED, "its supervisor ended while services were starting");
-		if (rc > 0)
-			return 0;
-	}
-}
-
-static int process_wait(struct job *job, const struct session_row *row, struct err *err)
-{
-	cleanup_json cJSON *request = json_object();
-	json_add_text(request, "op", "wait");
-	cleanup_close int fd = supervisor_connect(row->dir, request, err);
-	if (fd < 0)
-		return -1;
-	cleanup_str struct str line = STR_INIT_MAX(REPLY_MAX);
-	if (await_reply(job, row, fd, &line, err))
-		return -1;
-	cleanup_json cJSON *reply = json_parse(line.p, line.len, err);
-	if (!reply)
-		return err_wrap(err, "its supervisor's answer");
-	return json_bool(reply, "ok", false) ? 0 : explain(reply, err);
-}
-
-static int process_stop(struct state *st, const struct session_row *row, struct err *err)
-{
+	(void)keep; /* a process leaves nothing behind that could be kept */
 	cleanup_free char *cgroup = cgroup_path(st->install, row->uuid);
 	struct err ignored = {0};
 	if (row->dir)
@@ -200,12 +157,15 @@ static int process_stop(struct state *st, const struct session_row *row, struct 
 	return cgroup_remove(cgroup, err);
 }
 
-static int process_count(struct state *st, const struct session_row *row, struct err *err)
+static int process_left(struct state *st, const struct session_row *row, cJSON *left, struct err *err)
 {
 	cleanup_free char *cgroup = cgroup_path(st->install, row->uuid);
 	cleanup_free struct marker_proc *list = NULL;
 	int marked = marker_find(st->install, row->uuid, &list, err), grouped = cgroup_count(cgroup);
-	return marked > grouped || marked < 0 ? marked : grouped;
+	int n = marked > grouped || marked < 0 ? marked : grouped;
+	if (n >= 0)
+		json_add_int(left, "processes", n);
+	return n;
 }
 
 static bool process_alive(struct state *st, const struct session_row *row)
@@ -223,7 +183,7 @@ static cJSON *process_services(struct state *st, const struct session_row *row)
 	bool live = row->state == SESSION_RUNNING || row->state == SESSION_STARTING ||
 	            row->state == SESSION_STOPPING;
 	const cJSON *s;
-	if (live && supervisor_ask(row->dir, "status", NULL, STATUS_MS, &reply, &ignored) == 0) {
+	if (live && supervisor_ask(row->dir, "status", NULL, PROCESS_STATUS_MS, &reply, &ignored) == 0) {
 		cJSON_ArrayForEach(s, json_at(reply, "services"))
 		{
 			cJSON *one = json_object();
@@ -283,14 +243,18 @@ static cJSON *process_found(struct state *st, struct err *err)
 
 const struct engine engine_process = {
         .name = "process",
-        .prepare = plan_write,
+        .plan = process_plan,
+        .prepare = process_prepare,
         .launch = process_launch,
         .wait = process_wait,
         .stop = process_stop,
-        .count = process_count,
+        .left = process_left,
         .alive = process_alive,
         .services = process_services,
         .service = process_service,
         .logs = process_logs,
+        .follow = process_follow,
+        .exec = process_exec,
+        .read = process_read,
         .found = process_found,
 };

@@ -2,6 +2,8 @@
 #include "core/clock.h"
 #include "core/mem.h"
 #include "core/net.h"
+#include "sessions/lease_private.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stddef.h>
@@ -12,7 +14,8 @@
 #include <unistd.h>
 
 #define PURPOSE_NESTED "nested"
-#define CLAIMS_MAX 16 /* a stack has fewer ports */
+#define CLAIMS_MAX (LEASE_PORTS_MAX + LEASE_NETWORKS_MAX)
+#define UDP_UNCONNECTED 7 /* in /proc/net/udp: TCP_CLOSE */
 
 int lease_stack_ports(void)
 {
@@ -23,14 +26,38 @@ int lease_stack_ports(void)
 	return n;
 }
 
-static bool is_free(int64_t port)
+void lease_wants_free(struct lease_wants *wants)
 {
-	struct err ignored;
-	return net_probe("127.0.0.1", (int)port, &ignored) == 0;
+	cJSON_Delete(wants->ports);
+	cJSON_Delete(wants->networks);
+	cJSON_Delete(wants->taken);
+	*wants = (struct lease_wants){0};
 }
 
-/* Whether ${table} of the kernel has a listener on ${port}; also when it cannot be read. */
-static bool listed_in(const char *table, int port)
+static bool is_udp(const cJSON *lease)
+{
+	return !strcmp(json_text_or(lease, "protocol", "tcp"), "udp");
+}
+
+/* -- what is free, what is held -- */
+
+static bool is_free_udp(int64_t port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+	                        .sin_port = htons((uint16_t)port),
+	                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	cleanup_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	return fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+}
+
+static bool is_free(int64_t port, bool udp)
+{
+	struct err ignored;
+	return udp ? is_free_udp(port) : net_probe("127.0.0.1", (int)port, &ignored) == 0;
+}
+
+/* Whether ${table} of the kernel has a socket in ${wanted} state on ${port}; also when it cannot be read. */
+static bool listed_in(const char *table, int port, unsigned wanted)
 {
 	char line[256];
 	unsigned local, state;
@@ -40,17 +67,24 @@ static bool listed_in(const char *table, int port)
 		return errno != ENOENT; /* no tcp6 where IPv6 is off */
 	while (!found && fgets(line, sizeof(line), f))
 		found = sscanf(line, "%*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x", &local, &state) == 2 &&
-		        local == (unsigned)port && state == TCP_LISTEN;
+		        local == (unsigned)port && state == wanted;
 	fclose(f);
 	return found;
 }
 
 /* Held means by a listener. Where ip_local_port_range covers SESSION_PORT_RANGE, an outgoing connection of anybody may
  * have been given the port as its end and keeps it for a minute of TIME_WAIT: that is nothing the session left. */
-static bool port_held(int port)
+static bool port_held(int port, bool udp)
 {
-	return !is_free(port) && (listed_in("/proc/net/tcp", port) || listed_in("/proc/net/tcp6", port));
+	if (is_free(port, udp))
+		return false;
+	return udp ? listed_in("/proc/net/udp", port, UDP_UNCONNECTED) ||
+	                       listed_in("/proc/net/udp6", port, UDP_UNCONNECTED)
+	           : listed_in("/proc/net/tcp", port, TCP_LISTEN) ||
+	                       listed_in("/proc/net/tcp6", port, TCP_LISTEN);
 }
+
+/* -- claims -- */
 
 /* Another installation on this host has leases of its own and finds our ports free until our services have bound them.
  * An abstract socket for each, which ends with this process at the latest, tells it that they are taken. */
@@ -62,74 +96,90 @@ void lease_unclaim(void)
 		close(claims[--claimed]);
 }
 
-static bool claim_port(int port)
+bool lease_claim(const char *what)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "codefoundry-port-%d", port);
+	int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "codefoundry-%s", what);
 	cleanup_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || claimed == CLAIMS_MAX)
-		return true; /* only a courtesy to others */
+		return true;
 	if (bind(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n)))
 		return errno != EADDRINUSE;
 	claims[claimed++] = TAKE_FD(fd);
 	return true;
 }
 
-/* Those of the stack: the nested ones are probed again by who takes them. */
-static bool claim_block(int port)
+static bool claim_block(int port, int count)
 {
+	char what[32];
 	lease_unclaim();
-	for (int end = port + lease_stack_ports(); port < end; port++)
-		if (!claim_port(port))
+	for (int end = port + count; port < end; port++) {
+		snprintf(what, sizeof(what), "port-%d", port);
+		if (!lease_claim(what))
 			return false;
+	}
 	return true;
 }
 
-/* Find the lowest ${count} ports in a row that nobody leased and that can be bound, and claim them. Returns the first, 0 for none. */
-static int find_block(struct state *st, int low, int high, int count, struct err *err)
+/* -- ports -- */
+
+/* A block to be found: ${count} ports, of which the first ${claims} are told to other installations. */
+struct block {
+	int low, high, count, claims;
+	bool udp;
+};
+
+/* Find the lowest ports in a row that nobody leased and that can be bound, and claim them. Returns the first, 0 for none. */
+static int find_block(struct state *st, const struct block *b, struct err *err)
 {
 	cleanup_query struct query q = QUERY_INIT;
 	if (db_query(st->db, &q, err,
 	             "SELECT value FROM leases WHERE kind = 'port' AND value BETWEEN ? AND ? ORDER BY value",
-	             "ii", (int64_t)low, (int64_t)high))
+	             "ii", (int64_t)b->low, (int64_t)b->high))
 		return -1;
 	int rc = query_next(&q, err), run = 0;
 	int64_t leased = rc > 0 ? query_int(&q, 0) : INT64_MAX;
-	for (int port = low; rc >= 0 && port <= high; port++) {
+	for (int port = b->low; rc >= 0 && port <= b->high; port++) {
 		if (port == leased) {
 			rc = query_next(&q, err);
 			leased = rc > 0 ? query_int(&q, 0) : INT64_MAX;
 			run = 0;
-		} else if (leased - (port - run) < count) {
+		} else if (leased - (port - run) < b->count) {
 			run++; /* the gap is too small: no need to probe */
 		} else {
-			run = is_free(port) ? run + 1 : 0;
-			if (run == count && claim_block(port - count + 1))
-				return port - count + 1;
-			run = run == count ? 0 : run;
+			run = is_free(port, false) && (!b->udp || is_free(port, true)) ? run + 1 : 0;
+			if (run == b->count && claim_block(port - b->count + 1, b->claims))
+				return port - b->count + 1;
+			run = run == b->count ? 0 : run;
 		}
 	}
 	return rc < 0 ? -1 : 0;
 }
 
-static int insert(struct state *st, const char *uuid, int port, const char *service, const char *purpose,
-                  struct err *err)
+/* ${want} is NULL for a nested one. Text and number are NULL where it has none. */
+static int insert(struct state *st, const char *uuid, int port, const cJSON *want, struct err *err)
 {
-	return db_run(st->db, err,
-	              "INSERT INTO leases (kind, value, session, service, purpose, taken_at)"
-	              " VALUES ('port', ?, ?, ?, ?, ?)",
-	              "ittti", (int64_t)port, uuid, service, purpose, clock_now_ms());
+	const char *protocol = json_text(want, "protocol"), *purpose = json_text(want, "purpose");
+	int64_t target = json_int(want, "target", 0);
+	cleanup_free char *plain = mem_printf("%lld/%s", (long long)target, protocol ? protocol : "tcp");
+	return db_run(
+	        st->db, err,
+	        "INSERT INTO leases (kind, value, session, service, purpose, target, protocol, taken_at)"
+	        " VALUES ('port', ?, ?, ?, ?, nullif(?, 0), ?, ?)",
+	        "itttiti", (int64_t)port, uuid, json_text(want, "service"),
+	        !want     ? PURPOSE_NESTED
+	        : purpose ? purpose
+	                  : plain,
+	        target, protocol, clock_now_ms());
 }
 
-static int insert_block(struct state *st, const char *uuid, const struct lease_block *b, struct err *err)
+static int insert_block(struct state *st, const char *uuid, int port, const struct lease_wants *wants,
+                        struct err *err)
 {
-	int port = b->port;
-	for (const struct stack_service *s = stack_services; s->name; s++)
-		for (const struct stack_port *p = s->ports; p->key; p++)
-			if (insert(st, uuid, port++, s->name, p->key, err))
-				return -1;
-	for (; port < b->port + b->count; port++)
-		if (insert(st, uuid, port, NULL, PURPOSE_NESTED, err))
+	const cJSON *one;
+	cJSON_ArrayForEach(one, wants->ports) if (insert(st, uuid, port++, one, err)) return -1;
+	for (int i = 0; i < wants->nested; i++)
+		if (insert(st, uuid, port++, NULL, err))
 			return -1;
 	return 0;
 }
@@ -145,36 +195,61 @@ int lease_possible(struct state *st, struct err *err)
 	                         "a session has none of its own; start it from outside)");
 }
 
-int lease_take(struct state *st, const char *uuid, struct lease_block *block, struct err *err)
+static int no_block(struct state *st, const struct block *b, struct err *err)
+{
+	int64_t taken = 0;
+	if (db_get_int(st->db, &taken, err,
+	               "SELECT count(*) FROM leases WHERE kind = 'port' AND value BETWEEN ? AND ?", "ii",
+	               (int64_t)b->low, (int64_t)b->high))
+		return -1;
+	return err_set(
+	        err, ERR_QUOTA,
+	        "no %d free ports in a row in SESSION_PORT_RANGE %d-%d: sessions have %lld of %d; stop "
+	        "a session, or widen it",
+	        b->count, b->low, b->high, (long long)taken, b->high - b->low + 1);
+}
+
+static int take_ports(struct state *st, const char *uuid, const struct lease_wants *wants, struct err *err)
 {
 	int64_t low, high;
-	config_range(st->cfg, "SESSION_PORT_RANGE", &low, &high);
+	int own = cJSON_GetArraySize(wants->ports);
+	/* In containers the nested ones are published with the rest. Those of processes are for a session inside to take,
+	 * which would see our claim. */
+	struct block b = {.count = own + wants->nested,
+	                  .claims = cJSON_GetArraySize(wants->networks) ? own + wants->nested : own};
+	const cJSON *one;
+	if (b.count == 0)
+		return 0;
+	if (b.count > LEASE_PORTS_MAX)
+		return err_set(err, ERR_QUOTA,
+		               "it needs %d ports; a session may have %d (SESSION_NESTED_PORTS counts too)",
+		               b.count, LEASE_PORTS_MAX);
 	if (lease_possible(st, err))
 		return -1;
-	int stack = lease_stack_ports(), nested = (int)config_int(st->cfg, "SESSION_NESTED_PORTS");
-	struct lease_block b = {.count = stack + nested};
-	b.port = find_block(st, (int)low, (int)high, b.count, err);
-	if (b.port < 0)
-		return -1;
-	if (b.port == 0)
-		return err_set(err, ERR_QUOTA,
-		               "no %d free ports in a row in SESSION_PORT_RANGE %lld-%lld: stop a session, "
-		               "or widen it",
-		               b.count, (long long)low, (long long)high);
-	b.nested_low = b.port + stack;
-	b.nested_high = b.port + b.count - 1;
-	if (insert_block(st, uuid, &b, err))
-		return -1;
-	*block = b;
-	return 0;
+	config_range(st->cfg, "SESSION_PORT_RANGE", &low, &high);
+	b.low = (int)low;
+	b.high = (int)high;
+	cJSON_ArrayForEach(one, wants->ports) b.udp |= is_udp(one);
+	int port = find_block(st, &b, err);
+	if (port <= 0)
+		return port < 0 ? -1 : no_block(st, &b, err);
+	return insert_block(st, uuid, port, wants, err);
+}
+
+int lease_take(struct state *st, const char *uuid, const struct lease_wants *wants, struct err *err)
+{
+	return take_ports(st, uuid, wants, err) ||
+	                       lease_take_subnets(st, uuid, wants->networks, wants->taken, err)
+	               ? -1
+	               : 0;
 }
 
 cJSON *lease_list(struct state *st, const char *uuid, struct err *err)
 {
 	cleanup_query struct query q = QUERY_INIT;
 	if (db_query(st->db, &q, err,
-	             "SELECT value, service, purpose FROM leases WHERE kind = 'port' AND session = ? ORDER "
-	             "BY value",
+	             "SELECT value, service, purpose, target, protocol FROM leases"
+	             " WHERE kind = 'port' AND session = ? ORDER BY value",
 	             "t", uuid))
 		return NULL;
 	cleanup_json cJSON *list = json_array();
@@ -185,6 +260,10 @@ cJSON *lease_list(struct state *st, const char *uuid, struct err *err)
 		if (!query_is_null(&q, 1))
 			json_add_text(one, "service", query_text(&q, 1));
 		json_add_text(one, "purpose", query_text(&q, 2));
+		if (!query_is_null(&q, 3))
+			json_add_int(one, "target", query_int(&q, 3));
+		if (!query_is_null(&q, 4))
+			json_add_text(one, "protocol", query_text(&q, 4));
 		cJSON_AddItemToArray(list, one);
 	}
 	return rc < 0 ? NULL : TAKE(list);
@@ -202,21 +281,60 @@ int lease_port_of(const cJSON *leases, const char *key)
 	return 0;
 }
 
+/* -- endpoints -- */
+
+static const struct stack_port *port_of_stack(const char *key)
+{
+	for (const struct stack_service *s = stack_services; s->name; s++)
+		for (const struct stack_port *p = s->ports; p->key; p++)
+			if (!strcmp(p->key, key))
+				return p;
+	return NULL;
+}
+
+static const char *scheme_of(int target, const char *protocol)
+{
+	static const struct {
+		int target;
+		const char *scheme;
+	} known[] = {{22, "ssh"},    {443, "https"},  {3306, "mysql"},   {5432, "postgresql"},
+	             {5672, "amqp"}, {6379, "redis"}, {27017, "mongodb"}};
+	if (!strcmp(protocol, "udp"))
+		return "udp";
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (known[i].target == target)
+			return known[i].scheme;
+	return "http";
+}
+
+static cJSON *endpoint(const char *service, const char *name, const char *scheme, int64_t port)
+{
+	cleanup_free char *url = mem_printf("%s://127.0.0.1:%lld", scheme, (long long)port);
+	cJSON *one = json_object();
+	json_add_text(one, "service", service);
+	json_add_text(one, "name", name);
+	json_add_text(one, "url", url);
+	return one;
+}
+
 cJSON *lease_endpoints(const cJSON *leases, const cJSON *services)
 {
 	cJSON *list = json_array();
-	for (const struct stack_service *s = stack_services; s->name; s++) {
-		for (const struct stack_port *p = s->ports; p->key; p++) {
-			int port = lease_port_of(leases, p->key);
-			if (!port || !json_has_text(services, s->name))
-				continue;
-			cleanup_free char *url = mem_printf("%s://127.0.0.1:%d", p->scheme, port);
-			cJSON *one = json_object();
-			json_add_text(one, "service", s->name);
-			json_add_text(one, "name", p->name);
-			json_add_text(one, "url", url);
-			cJSON_AddItemToArray(list, one);
-		}
+	const cJSON *one;
+	cJSON_ArrayForEach(one, leases)
+	{
+		const char *service = json_text(one, "service"), *purpose = json_text_or(one, "purpose", "");
+		int target = 0;
+		char protocol[8] = "tcp", name[16];
+		if (!service || !json_has_text(services, service))
+			continue;
+		const struct stack_port *own = port_of_stack(purpose);
+		if (!own && sscanf(purpose, "%5d/%7s", &target, protocol) < 1)
+			continue;
+		snprintf(name, sizeof(name), "%d", target);
+		cJSON_AddItemToArray(list, endpoint(service, own ? own->name : name,
+		                                    own ? own->scheme : scheme_of(target, protocol),
+		                                    json_int(one, "port", 0)));
 	}
 	return list;
 }
@@ -228,6 +346,6 @@ int lease_held(struct state *st, const char *uuid, struct err *err)
 		return -1;
 	int held = 0;
 	const cJSON *one;
-	cJSON_ArrayForEach(one, leases) held += port_held((int)json_int(one, "port", 0));
+	cJSON_ArrayForEach(one, leases) held += port_held((int)json_int(one, "port", 0), is_udp(one));
 	return held;
 }

@@ -1,7 +1,7 @@
-/* Leases: which host ports belong to which session. A session leases one contiguous block of SESSION_PORT_RANGE: a port
- * for each of its stack's, then SESSION_NESTED_PORTS for sessions made inside it. Taken in the caller's IMMEDIATE
- * transaction, so that two starts never get the same; each port is bind-probed, because others live on this host. The
- * table has room for subnets of engines that need them. */
+/* Leases: which host ports and subnets belong to which session. A session leases one contiguous block of
+ * SESSION_PORT_RANGE, a port for each it wants and then those for sessions made inside it, and a /26 of
+ * SESSION_SUBNET_POOL for each of its networks. Taken in the caller's IMMEDIATE transaction, so that two starts never get
+ * the same; each port is bind-probed and each subnet held against the host's routes, because others live on this host. */
 #ifndef SESSIONS_LEASE_H
 #define SESSIONS_LEASE_H
 
@@ -9,11 +9,17 @@
 #include "core/json.h"
 #include "jobs/state.h"
 
-/* The block of one session; nested_high < nested_low when it has none. */
-struct lease_block {
-	int port, count;
-	int nested_low, nested_high;
+#define LEASE_PORTS_MAX 256 /* of one session, nested ones included */
+#define LEASE_NETWORKS_MAX 64
+
+/* What a session wants leased; built by engine->plan. */
+struct lease_wants {
+	cJSON *ports; /* [{"service","purpose","target"?: container port,"protocol"?: "tcp|udp"}] in order: one host port each */
+	int nested; /* that many more ports behind them, for sessions made inside it (purpose "nested", no service) */
+	cJSON *networks; /* [name…]: one /26 each, purpose = name */
+	cJSON *taken;    /* ["172.17.0.0/16"…]: networks of the engine, not to be overlapped */
 };
+void lease_wants_free(struct lease_wants *wants);
 
 /** How many ports the stack needs. */
 int lease_stack_ports(void);
@@ -22,21 +28,27 @@ int lease_stack_ports(void);
 int lease_possible(struct state *st, struct err *err);
 
 /**
- * Lease a block for session ${uuid}. Within a transaction of the caller's. ERR_QUOTA when the range is empty or holds no
- * free block of that size. Leases stay until the session's row is removed.
+ * Lease all that ${wants} for session ${uuid}, or nothing. Within a transaction of the caller's, who rolls back on failure.
+ * ERR_QUOTA when range or pool is empty or holds no free block of that size: says how many are taken, and which setting
+ * widens it. ERR_CONFIG for a bad SESSION_SUBNET_POOL. Leases stay until the session's row is removed.
  */
-int lease_take(struct state *st, const char *uuid, struct lease_block *block, struct err *err);
+int lease_take(struct state *st, const char *uuid, const struct lease_wants *wants, struct err *err);
 
 /** The services have bound what this process leased last, or never will. Until then other installations leave it alone. */
 void lease_unclaim(void);
 
-/** The leased ports of ${uuid} as an array of {port, service?, purpose}, ascending. NULL with ${err}. */
+/** The leased ports of ${uuid} as an array of {port, service?, purpose, target?, protocol?}, ascending. NULL with ${err}. */
 cJSON *lease_list(struct state *st, const char *uuid, struct err *err);
+
+/** Its subnets: {"net":"10.213.0.64/26"…}, by name. NULL with ${err}. */
+cJSON *lease_subnets(struct state *st, const char *uuid, struct err *err);
 
 /** The port of the stack's setting ${key} ("GATEWAY_PORT") in what lease_list gave, 0 when it has none. */
 int lease_port_of(const cJSON *leases, const char *key);
 
-/** [{service, name, url}] of a stack on the ports lease_list gave, only those in ${services} (array of names). */
+/** [{service, name, url}] on the ports lease_list gave, only of those in ${services} (array of names). A purpose that is a
+ * setting of the stack gives name and scheme; any other is "<target>/<protocol>": its target is the name, and the scheme is
+ * that of the well-known port, else http, or udp. */
 cJSON *lease_endpoints(const cJSON *leases, const cJSON *services);
 
 /** Leased ports of ${uuid} on which something still listens: the count, or -1. */

@@ -38,14 +38,40 @@ static int teardown(void **data)
 	return 0;
 }
 
-static int take(struct test_state *t, const char *uuid, struct lease_block *b, struct err *err)
+struct block {
+	int port, count;
+};
+
+/* What a session of processes wants. */
+static cJSON *stack_ports(void)
 {
+	cJSON *ports = json_array();
+	for (const struct stack_service *s = stack_services; s->name; s++) {
+		for (const struct stack_port *p = s->ports; p->key; p++) {
+			cJSON *one = json_object();
+			json_add_text(one, "service", s->name);
+			json_add_text(one, "purpose", p->key);
+			cJSON_AddItemToArray(ports, one);
+		}
+	}
+	return ports;
+}
+
+static int take(struct test_state *t, const char *uuid, struct block *b, struct err *err)
+{
+	cleanup_json cJSON *leases = NULL, *ports = stack_ports();
+	struct lease_wants wants = {.ports = ports,
+	                            .nested = (int)config_int(t->cfg, "SESSION_NESTED_PORTS")};
 	if (db_begin(t->st->db, err))
 		return -1;
-	int rc = lease_take(t->st, uuid, b, err);
+	int rc = lease_take(t->st, uuid, &wants, err);
 	if (rc)
 		db_rollback(t->st->db);
-	return rc ? -1 : db_commit(t->st->db, err);
+	if (rc || db_commit(t->st->db, err) || !(leases = lease_list(t->st, uuid, err)))
+		return -1;
+	b->port = (int)json_int(leases->child, "port", 0);
+	b->count = cJSON_GetArraySize(leases);
+	return 0;
 }
 
 static int listen_on(int port)
@@ -62,15 +88,13 @@ static int listen_on(int port)
 static void blocks_follow_each_other(void **data)
 {
 	struct test_state *t = *data;
-	struct lease_block b[4], none;
+	struct block b[4], none;
 	for (int i = 0; i < 4; i++) {
 		char uuid[16];
 		snprintf(uuid, sizeof(uuid), "s%d", i);
 		assert_ok(take(t, uuid, &b[i], err));
 		assert_int_equal(b[i].port, base + 16 * i);
 		assert_int_equal(b[i].count, 16);
-		assert_int_equal(b[i].nested_low, b[i].port + 4);
-		assert_int_equal(b[i].nested_high, b[i].port + 15);
 	}
 	struct err err = {0};
 	assert_int_equal(take(t, "s4", &none, &err), -1);
@@ -84,7 +108,7 @@ static void blocks_follow_each_other(void **data)
 static void a_gap_too_small_is_skipped(void **data)
 {
 	struct test_state *t = *data;
-	struct lease_block b;
+	struct block b;
 	assert_ok(db_run(t->st->db, err,
 	                 "INSERT INTO leases (kind, value, session, purpose, taken_at) VALUES ('port', ?, "
 	                 "'x', 'y', 1)",
@@ -96,7 +120,7 @@ static void a_gap_too_small_is_skipped(void **data)
 static void a_port_in_use_is_skipped(void **data)
 {
 	struct test_state *t = *data;
-	struct lease_block b;
+	struct block b;
 	struct err why;
 	int fd = listen_on(base + 3);
 	assert_int_equal(net_probe("127.0.0.1", base + 3, &why), -1);
@@ -117,7 +141,7 @@ static void only_a_listener_holds_a_port(void **data)
 {
 	struct test_state *t = *data;
 	struct err err = {0};
-	struct lease_block b;
+	struct block b;
 	struct err why;
 	assert_ok(take(t, "s", &b, err));
 	int server = listen_on(base + 100), client = socket(AF_INET, SOCK_STREAM, 0);
@@ -138,7 +162,7 @@ static void only_a_listener_holds_a_port(void **data)
 static void another_installation_starts_too(void **data)
 {
 	struct test_state *t = *data;
-	struct lease_block first, second;
+	struct block first, second;
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "codefoundry-port-%d", base + 1);
 	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n);
@@ -161,7 +185,7 @@ static void another_installation_starts_too(void **data)
 static void no_range_is_a_clear_refusal(void **data)
 {
 	struct test_state *t = *data;
-	struct lease_block b;
+	struct block b;
 	struct err err = {0};
 	test_sessions_set(t, "SESSION_PORT_RANGE", "0-0");
 	assert_int_equal(take(t, "s", &b, &err), -1);
@@ -172,7 +196,7 @@ static void no_range_is_a_clear_refusal(void **data)
 static void endpoints(void **data)
 {
 	struct test_state *t = *data;
-	struct lease_block b;
+	struct block b;
 	assert_ok(take(t, "s", &b, err));
 	struct err err = {0};
 	cleanup_json cJSON *leases = lease_list(t->st, "s", &err);
@@ -193,7 +217,7 @@ static void endpoints(void **data)
 static int take_many(struct test_state *t, int who)
 {
 	struct err err = {0};
-	struct lease_block b;
+	struct block b;
 	test_sessions_connect(t);
 	set_range(t, PROCESSES * EACH * 8 + 200);
 	test_sessions_set(t, "SESSION_NESTED_PORTS", "4");

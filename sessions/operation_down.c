@@ -76,11 +76,12 @@ static enum session_event end_of(const struct session_row *row)
 }
 
 static int stop_services(struct state *st, const struct engine *engine, const struct session_row *row,
-                         int64_t job, struct err *err)
+                         bool keep, int64_t job, struct err *err)
 {
 	int64_t step;
 	return step_begin(st, row, job, "down", "services", NULL, &step, err) ||
-	                       (!MUTANT("session_stop_leaves_processes") && engine->stop(st, row, err)) ||
+	                       (!MUTANT("session_stop_leaves_processes") &&
+	                        engine->stop(st, row, keep, err)) ||
 	                       step_done(st, step, "services", err)
 	               ? -1
 	               : 0;
@@ -103,7 +104,7 @@ int operation_finish(struct state *st, struct session_row *row, int64_t job, cJS
 	if (!engine)
 		return -1;
 	enum session_event end = end_of(row);
-	int failed = stop_services(st, engine, row, job, err);
+	int failed = stop_services(st, engine, row, end == EVENT_KEPT, job, err);
 	if (end == EVENT_KEPT)
 		return failed ? -1 : store_apply(st, row, EVENT_KEPT, NULL, NULL, job, err);
 	/* files a process still uses stay: what does not die must be looked at first */

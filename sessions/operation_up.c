@@ -15,12 +15,12 @@ static int make_dir(struct job *job, const struct engine *engine, struct session
 
 static int prepare(struct job *job, const struct engine *engine, struct session_row *row, struct err *err)
 {
-	return engine->prepare(job_state(job), row, err);
+	return engine->prepare(job, row, err);
 }
 
 static int launch(struct job *job, const struct engine *engine, struct session_row *row, struct err *err)
 {
-	return engine->launch(job_state(job), row, err);
+	return engine->launch(job, row, err);
 }
 
 static int wait_healthy(struct job *job, const struct engine *engine, struct session_row *row,

@@ -74,7 +74,8 @@ static int add_identities(cJSON *env, const char *state_dir, struct err *err)
 }
 
 /* The settings a stack named ${name} with state in ${dir}/state needs on the ports of ${leases}: an object of texts. */
-static cJSON *make_env(struct state *st, const char *name, const char *dir, const cJSON *leases, struct err *err)
+static cJSON *make_env(struct state *st, const char *name, const char *dir, const cJSON *leases,
+                       struct err *err)
 {
 	cleanup_json cJSON *env = json_object();
 	cleanup_free char *state = mem_printf("%s/state", dir);

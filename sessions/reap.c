@@ -1,5 +1,6 @@
 #include "sessions/reap.h"
 #include "core/clock.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "sessions/operation.h"
 #include "sessions/receipt.h"
@@ -85,9 +86,12 @@ static int look_abandoned(struct state *st, const struct session_row *row, int64
 static int look_alive(struct state *st, struct session_row *row, int64_t now, bool expired,
                       struct findings *f, struct err *err)
 {
-	const struct engine *engine = engine_by_name(row->engine, err);
-	if (!engine)
-		return -1;
+	struct err why = {0};
+	const struct engine *engine = engine_by_name(row->engine, &why);
+	if (!engine) { /* of another build of this program: the others are looked at all the same */
+		log_warn("session %s: %s", row->name, why.msg);
+		return 0;
+	}
 	if (row->state == SESSION_CREATING || row->state == SESSION_STARTING ||
 	    row->state == SESSION_STOPPING)
 		return look_abandoned(st, row, now, f, err);
@@ -117,19 +121,32 @@ static int look_rows(struct state *st, bool expired, struct findings *f, struct 
 	return 0;
 }
 
-static int look_processes(struct state *st, struct findings *f, struct err *err)
+static int look_objects_of(struct state *st, const struct engine *engine, struct findings *f, struct err *err)
 {
-	cleanup_json cJSON *found = engine_process.found(st, err);
+	struct err why = {0};
+	cleanup_json cJSON *found = engine->found(st, &why);
 	const cJSON *one;
+	if (!found)
+		log_warn("what engine %s left cannot be looked for: %s", engine->name, why.msg);
 	cJSON_ArrayForEach(one, found)
 	{
 		int has = store_has(st, one->valuestring, err);
 		if (has < 0)
 			return -1;
-		if (!has)
-			add(f, REAP_PROCESSES, one->valuestring, NULL, REASON_ORPHAN);
+		if (!has) {
+			add(f, REAP_OBJECTS, one->valuestring, NULL, REASON_ORPHAN);
+			f->list[f->n - 1].engine = engine;
+		}
 	}
-	return found ? 0 : -1;
+	return 0;
+}
+
+static int look_objects(struct state *st, struct findings *f, struct err *err)
+{
+	for (size_t i = 0; engines[i]; i++)
+		if (look_objects_of(st, engines[i], f, err))
+			return -1;
+	return 0;
 }
 
 static int look_directories(struct state *st, struct findings *f, struct err *err)
@@ -169,8 +186,8 @@ static int look_leases(struct state *st, struct findings *f, struct err *err)
 int reap_look(struct state *st, bool expired, struct reap_finding **list, size_t *n, struct err *err)
 {
 	struct findings f = {0};
-	/* processes first: a directory or lease of theirs must outlive them */
-	if (look_processes(st, &f, err) || look_rows(st, expired, &f, err) || look_directories(st, &f, err) ||
+	/* objects first: a directory or lease of theirs must outlive them */
+	if (look_objects(st, &f, err) || look_rows(st, expired, &f, err) || look_directories(st, &f, err) ||
 	    look_leases(st, &f, err)) {
 		reap_free(f.list, f.n);
 		return -1;

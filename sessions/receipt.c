@@ -3,24 +3,44 @@
 #include "core/file.h"
 #include "core/mem.h"
 #include "sessions/lease.h"
+#include <string.h>
 
 #define RETRY_FIRST_MS 30000
 #define RETRY_MAX_MS 3600000
 
-struct left {
-	int64_t processes, ports, files, leases, rows;
-};
-
-static cJSON *to_json(const struct left *l)
+static int64_t sum_of(const cJSON *j)
 {
-	cJSON *j = json_object();
-	json_add_bool(j, "ok", !l->processes && !l->ports && !l->files && !l->leases && !l->rows);
-	json_add_int(j, "processes", l->processes);
-	json_add_int(j, "ports", l->ports);
-	json_add_int(j, "files", l->files);
-	json_add_int(j, "leases", l->leases);
-	json_add_int(j, "rows", l->rows);
-	return j;
+	int64_t sum = 0;
+	const cJSON *one;
+	cJSON_ArrayForEach(one, j) sum += cJSON_IsNumber(one) ? json_int(j, one->string, 0) : 0;
+	return sum;
+}
+
+/* What is left outside the database: {"ok":true, what the engine says, "ports", "files"}. Returns their sum, or -1. */
+static int64_t look(struct state *st, const struct engine *engine, const struct session_row *row, cJSON *j,
+                    struct err *err)
+{
+	json_add_bool(j, "ok", true);
+	int objects = engine->left(st, row, j, err),
+	    ports = objects < 0 ? -1 : lease_held(st, row->uuid, err);
+	long files = tree_count(row->dir);
+	if (objects < 0 || ports < 0)
+		return -1;
+	json_add_int(j, "ports", ports);
+	json_add_int(j, "files", files < 0 ? 1 : files);
+	return sum_of(j);
+}
+
+/* Add what is left in it; the last word on "ok". */
+static int add_rows(struct state *st, const struct session_row *row, cJSON *j, struct err *err)
+{
+	int64_t rows, leases;
+	if (store_count(st, row->uuid, &rows, &leases, err))
+		return -1;
+	json_add_int(j, "leases", leases);
+	json_add_int(j, "rows", rows);
+	cJSON_ReplaceItemInObject(j, "ok", cJSON_CreateBool(sum_of(j) == 0));
+	return 0;
 }
 
 /* One row per session: a later try closes what an earlier one opened. */
@@ -46,57 +66,62 @@ static int record(struct state *st, const struct session_row *row, const cJSON *
 }
 
 /* Nothing is left outside the database: end the rows and write the receipt in one transaction. */
-static int close_clean(struct state *st, struct session_row *row, enum session_event end, struct left *l,
-                       cJSON **receipt, struct err *err)
+static int close_clean(struct state *st, struct session_row *row, enum session_event end, cJSON *j,
+                       struct err *err)
 {
 	if (db_begin(st->db, err))
 		return -1;
-	cleanup_json cJSON *j = NULL;
-	if (store_apply(st, row, end, NULL, NULL, 0, err) ||
-	    store_count(st, row->uuid, &l->rows, &l->leases, err) || !(j = to_json(l)) ||
+	if (store_apply(st, row, end, NULL, NULL, 0, err) || add_rows(st, row, j, err) ||
 	    record(st, row, j, 0, err) || db_commit(st->db, err)) {
 		db_rollback(st->db);
 		return -1;
 	}
 	state_ring(st);
-	if (receipt)
-		*receipt = TAKE(j);
 	return 0;
 }
 
-static int close_dirty(struct state *st, struct session_row *row, struct left *l, const char *why,
-                       cJSON **receipt, struct err *err)
+/* "2 containers, 1 ports, 0 files": what stands outside the database. */
+static void describe(const cJSON *j, struct str *out)
+{
+	const cJSON *one;
+	cJSON_ArrayForEach(one, j)
+	{
+		if (!cJSON_IsNumber(one) || !strcmp(one->string, "leases") || !strcmp(one->string, "rows"))
+			continue;
+		str_addf(out, "%s%lld %s", out->len ? ", " : "", (long long)json_int(j, one->string, 0),
+		         one->string);
+	}
+}
+
+static int close_dirty(struct state *st, struct session_row *row, cJSON *j, const char *why, struct err *err)
 {
 	int64_t tries = 0;
 	if (db_get_int(st->db, &tries, err, "SELECT tries FROM receipts WHERE session = ? AND ok = 0", "t",
 	               row->uuid) ||
-	    store_count(st, row->uuid, &l->rows, &l->leases, err))
+	    add_rows(st, row, j, err))
 		return -1;
 	int64_t delay = RETRY_FIRST_MS << (tries < 8 ? tries : 8);
-	cleanup_json cJSON *j = to_json(l);
 	if (record(st, row, j, clock_now_ms() + (delay < RETRY_MAX_MS ? delay : RETRY_MAX_MS), err))
 		return -1;
-	if (receipt)
-		*receipt = TAKE(j);
+	cleanup_str struct str left = STR_INIT_MAX(300);
+	describe(j, &left);
 	return err_set(err, ERR_BUSY,
-	               "session %s is not gone: %lld processes, %lld ports, %lld files are left%s%s; it is "
-	               "tried again by "
-	               "itself, or now with: codefoundry session stop %s",
-	               row->name, (long long)l->processes, (long long)l->ports, (long long)l->files,
-	               why ? ": " : "", why ? why : "", row->name);
+	               "session %s is not gone: %s are left%s%s; it is tried again by itself, or now with: "
+	               "codefoundry session stop %s",
+	               row->name, str_text(&left), why ? ": " : "", why ? why : "", row->name);
 }
 
 int receipt_close(struct state *st, const struct engine *engine, struct session_row *row,
                   enum session_event end, const char *why, cJSON **receipt, struct err *err)
 {
-	int processes = engine->count(st, row, err),
-	    ports = processes < 0 ? -1 : lease_held(st, row->uuid, err);
-	long files = tree_count(row->dir);
-	if (processes < 0 || ports < 0)
+	cleanup_json cJSON *j = json_object();
+	int64_t left = look(st, engine, row, j, err);
+	if (left < 0)
 		return -1;
-	struct left l = {.processes = processes, .ports = ports, .files = files < 0 ? 1 : files};
-	return l.processes || l.ports || l.files ? close_dirty(st, row, &l, why, receipt, err)
-	                                         : close_clean(st, row, end, &l, receipt, err);
+	int rc = left ? close_dirty(st, row, j, why, err) : close_clean(st, row, end, j, err);
+	if (receipt && json_at(j, "rows"))
+		*receipt = TAKE(j);
+	return rc;
 }
 
 cJSON *receipt_show(struct state *st, const char *name, struct err *err)

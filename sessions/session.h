@@ -14,7 +14,8 @@ extern const struct setting session_settings[];
  * Kinds; args → result:
  *  session.start   {name?, services?: [text]}  → {name, uuid, engine, ready_ms, expires_at, endpoints: [{service, name, url}]}
  *                  name absent: one is generated. A stopped session is resumed.
- *  session.stop    {name, keep?: bool}         → {name, receipt: {ok, processes, ports, files, leases, rows}} (all counts are what is LEFT)
+ *  session.stop    {name, keep?: bool}         → {name, receipt: {ok, <what the engine makes: processes, or containers, networks, volumes>, ports, files,
+ *                                               leases, rows}} (all counts are what is LEFT)
  *  session.restart {name, service?}            → as start
  *  session.extend  {name, minutes}             → {name, expires_at}
  *  session.reap    {dry_run?: bool}            → {removed: [{name, reason, receipt}], kept: N, orphans: N}

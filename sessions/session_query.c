@@ -2,6 +2,7 @@
 #include "core/clock.h"
 #include "core/mem.h"
 #include "sessions/lease.h"
+#include "sessions/logs.h"
 #include "sessions/operation.h"
 #include "sessions/plan.h"
 #include "sessions/receipt.h"
@@ -84,34 +85,6 @@ char *session_owner(struct state *st, const char *name, struct err *err)
 
 /* -- logs -- */
 
-/* The time of a JSON log line, borrowed from it; NULL for a line of another kind. */
-static const char *time_of(const char *line)
-{
-	const char *ts = strstr(line, "\"ts\":\"");
-	return ts && ts - line < 64 ? ts + 6 : NULL;
-}
-
-/* Merge by time: the next line is the one of the service whose head is oldest; a line without a time goes with the one before. */
-static cJSON *merge(cJSON **logs, const char **names, int n)
-{
-	cJSON *out = json_array();
-	for (;;) {
-		int next = -1;
-		for (int i = 0; i < n; i++) {
-			const cJSON *head = logs[i]->child, *best = next < 0 ? NULL : logs[next]->child;
-			const char *ts = head ? time_of(head->valuestring) : NULL;
-			const char *best_ts = best ? time_of(best->valuestring) : NULL;
-			if (head && (next < 0 || (best_ts && (!ts || strncmp(ts, best_ts, 24) < 0))))
-				next = i;
-		}
-		if (next < 0)
-			return out;
-		cleanup_json cJSON *line = cJSON_DetachItemFromArray(logs[next], 0);
-		cleanup_free char *text = mem_printf("%s | %s", names[next], line->valuestring);
-		cJSON_AddItemToArray(out, cJSON_CreateString(text));
-	}
-}
-
 static cJSON *all_logs(struct state *st, const struct engine *engine, const struct session_row *row, int n)
 {
 	const cJSON *services = json_at(row->spec, "services"), *one;
@@ -123,9 +96,7 @@ static cJSON *all_logs(struct state *st, const struct engine *engine, const stru
 		names[count] = cJSON_GetStringValue(one);
 		logs[count++] = engine->logs(st, row, cJSON_GetStringValue(one), n);
 	}
-	cJSON *merged = merge(logs, names, count);
-	for (int extra = cJSON_GetArraySize(merged) - n; extra > 0; extra--)
-		cJSON_DeleteItemFromArray(merged, 0);
+	cJSON *merged = logs_merge(logs, names, count, n);
 	for (int i = 0; i < count; i++)
 		cJSON_Delete(logs[i]);
 	return merged;

@@ -70,16 +70,30 @@ static int reap_directory(struct state *st, const struct reap_finding *f, struct
 	return n ? 0 : tree_remove(path, err);
 }
 
+static int reap_objects(struct state *st, const struct reap_finding *f, struct err *err)
+{
+	cleanup_json cJSON *left = json_object();
+	struct session_row ghost = {0};
+	memcpy(ghost.uuid, f->what, ID_UUID_LEN);
+	if (f->engine->stop(st, &ghost, false, err))
+		return -1;
+	int n = f->engine->left(st, &ghost, left, err);
+	if (n <= 0)
+		return n;
+	cleanup_free char *kinds = json_print(left);
+	return err_set(err, ERR_BUSY, "%d objects of orphaned session %s are left after their removal: %s", n,
+	               f->what, kinds);
+}
+
 static int reap_orphan(struct job *job, const struct reap_finding *f, struct tally *t, struct err *err)
 {
 	struct state *st = job_state(job);
-	struct session_row ghost = {0};
 	int has = f->kind == REAP_DIRECTORY ? 0 : store_has(st, f->what, err);
 	if (has)
 		return has < 0 ? -1 : 0;
 	t->orphans++;
 	job_progress(job, "reap", 50, "orphaned %s: %s",
-	             f->kind == REAP_PROCESSES   ? "processes of session"
+	             f->kind == REAP_OBJECTS     ? "objects of session"
 	             : f->kind == REAP_DIRECTORY ? "directory"
 	                                         : "leases of session",
 	             f->what);
@@ -90,8 +104,7 @@ static int reap_orphan(struct job *job, const struct reap_finding *f, struct tal
 		        st->db, err,
 		        "DELETE FROM leases WHERE session = ?1 AND ?1 NOT IN (SELECT uuid FROM sessions)",
 		        "t", f->what);
-	memcpy(ghost.uuid, f->what, ID_UUID_LEN);
-	return engine_process.stop(st, &ghost, err);
+	return reap_objects(st, f, err);
 }
 
 /* One finding under its guard; what another operation works on is left to it. */

@@ -1,4 +1,3 @@
-#include "compose/stack.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "sessions/lease.h"
@@ -50,45 +49,16 @@ static int check_quota(struct state *st, const char *owner, struct err *err)
 	return 0;
 }
 
-/* The services asked for, or all; NULL with ${err}. */
-static cJSON *choose_services(const cJSON *wanted, struct err *err)
-{
-	cJSON *chosen = json_array();
-	const cJSON *one;
-	for (const struct stack_service *s = stack_services; s->name; s++) {
-		if (!cJSON_GetArraySize(wanted) || json_has_text(wanted, s->name))
-			cJSON_AddItemToArray(chosen, cJSON_CreateString(s->name));
-	}
-	cJSON_ArrayForEach(one, wanted)
-	{
-		bool known = false;
-		for (const struct stack_service *s = stack_services; s->name; s++)
-			known |= cJSON_IsString(one) && !strcmp(one->valuestring, s->name);
-		if (known)
-			continue;
-		err_set(err, ERR_INVALID,
-		        "no service %.40s: there are telegram, gateway, telegram-bot, test-runner",
-		        cJSON_IsString(one) ? one->valuestring : "of that kind");
-		cJSON_Delete(chosen);
-		return NULL;
-	}
-	return chosen;
-}
-
-static int fill_row(struct job *job, const char *name, struct session_row *row, struct err *err)
+static void fill_row(struct job *job, const char *name, const struct engine *engine, struct session_row *row)
 {
 	struct state *st = job_state(job);
-	cJSON *services = choose_services(json_at(job_args(job), "services"), err);
-	if (!services)
-		return -1;
 	id_uuid(row->uuid);
 	row->state = SESSION_CREATING;
 	row->name = mem_strdup(name);
 	row->owner = mem_strdup(job_owner(job));
-	row->engine = mem_strdup(config_text(st->cfg, "ENGINE"));
+	row->engine = mem_strdup(engine->name);
 	row->dir = state_path(st, "sessions/%s", name);
 	row->spec = json_object();
-	json_add(row->spec, "services", services);
 	row->job = job_id(job);
 	row->created_at = row->used_at = clock_now_ms();
 	row->idle_ms = config_int(st->cfg, "SESSION_TIMEOUT") * 1000;
@@ -96,16 +66,15 @@ static int fill_row(struct job *job, const char *name, struct session_row *row, 
 	row->expires_at = row->hard_expires_at;
 	if (row->idle_ms && row->created_at + row->idle_ms < row->expires_at)
 		row->expires_at = row->created_at + row->idle_ms;
-	return 0;
 }
 
-static int insert(struct state *st, struct session_row *row, struct session_row *failed, struct err *err)
+static int insert(struct state *st, struct session_row *row, struct session_row *failed,
+                  const struct lease_wants *wants, struct err *err)
 {
-	struct lease_block block;
 	if (failed->name && store_apply(st, failed, EVENT_GONE, NULL, NULL, 0, err))
 		return -1;
 	return lease_possible(st, err) || check_quota(st, row->owner, err) || store_insert(st, row, err) ||
-	                       lease_take(st, row->uuid, &block, err)
+	                       lease_take(st, row->uuid, wants, err)
 	               ? -1
 	               : 0;
 }
@@ -115,13 +84,21 @@ static int create(struct job *job, const char *name, struct session_row *failed,
                   struct err *err)
 {
 	struct state *st = job_state(job);
-	const struct engine *engine = engine_by_name(config_text(st->cfg, "ENGINE"), err);
-	if (!engine || fill_row(job, name, row, err) || db_begin(st->db, err))
+	const struct engine *engine = engine_chosen(st->cfg, err);
+	struct lease_wants wants = {0};
+	if (!engine)
 		return -1;
-	if (insert(st, row, failed, err) || db_commit(st->db, err)) {
+	fill_row(job, name, engine, row);
+	/* what a plan takes long for is not done for a start that would be refused anyway */
+	int rc = lease_possible(st, err) || check_quota(st, row->owner, err) ||
+	         engine->plan(job, row, &wants, err) || db_begin(st->db, err);
+	if (!rc && (insert(st, row, failed, &wants, err) || db_commit(st->db, err))) {
 		db_rollback(st->db);
-		return -1;
+		rc = -1;
 	}
+	lease_wants_free(&wants);
+	if (rc)
+		return -1;
 	state_ring(st);
 	return 0;
 }

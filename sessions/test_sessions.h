@@ -32,6 +32,7 @@ static inline void test_sessions_open(struct test_state *t)
 	char range[32];
 	snprintf(range, sizeof(range), "%d-%d", test_sessions_port(), test_sessions_port() + 159);
 	setenv("SESSION_PORT_RANGE", range, 1);
+	setenv("ENGINE", "process", 1); /* also where there is Docker */
 	snprintf(t->dir, sizeof(t->dir), "/tmp/codefoundry-test.XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
 	setenv("STATE_DIR", t->dir, 1);

@@ -1,0 +1,15 @@
+/* Between the files of lease: what two installations on one host tell each other. */
+#ifndef SESSIONS_LEASE_PRIVATE_H
+#define SESSIONS_LEASE_PRIVATE_H
+
+#include "sessions/lease.h"
+
+/** Tell other installations that ${what} ("port-20000") is about to be used. Returns false when one of them said so first;
+ * true also when it cannot be told, for it is only a courtesy. Held until lease_unclaim(). */
+bool lease_claim(const char *what);
+
+/** Lease a /26 of SESSION_SUBNET_POOL for each of ${networks} that overlaps no lease, nothing in ${taken} and no route. */
+int lease_take_subnets(struct state *st, const char *uuid, const cJSON *networks, const cJSON *taken,
+                       struct err *err);
+
+#endif

@@ -1,0 +1,196 @@
+/* Subnets: blocks of SESSION_SUBNET_POOL, stored as the integer of their first address. */
+#include "core/clock.h"
+#include "core/mem.h"
+#include "sessions/lease_private.h"
+#include <arpa/inet.h>
+#include <net/route.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_BITS 26
+#define BLOCK (1u << (32 - BLOCK_BITS))
+#define POOL_BITS_MIN 8
+#define ROUTES "/proc/net/route"
+
+/* Addresses from low to high, both in it. */
+struct span {
+	uint32_t low, high;
+};
+
+struct spans {
+	struct span *list;
+	size_t n;
+};
+
+static void add_span(struct spans *s, uint32_t address, uint32_t mask)
+{
+	s->list = mem_resize(s->list, s->n + 1, sizeof(*s->list));
+	s->list[s->n++] = (struct span){address & mask, address | ~mask};
+}
+
+/* Parse "10.213.0.0/16". Returns 0, or -1 for anything else. */
+static int parse_net(const char *text, struct span *out, int *bits)
+{
+	char address[16];
+	int n = 0;
+	struct in_addr a;
+	if (!text || sscanf(text, "%15[0-9.]/%2d%n", address, bits, &n) != 2 || text[n] ||
+	    inet_pton(AF_INET, address, &a) != 1 || *bits < 0 || *bits > 32)
+		return -1;
+	uint32_t mask = *bits ? ~0u << (32 - *bits) : 0;
+	*out = (struct span){ntohl(a.s_addr) & mask, ntohl(a.s_addr) | ~mask};
+	return 0;
+}
+
+static int read_pool(struct state *st, struct span *pool, struct err *err)
+{
+	const char *text = config_text(st->cfg, "SESSION_SUBNET_POOL");
+	int bits;
+	if (parse_net(text, pool, &bits) || bits < POOL_BITS_MIN || bits > BLOCK_BITS)
+		return err_set(err, ERR_CONFIG,
+		               "SESSION_SUBNET_POOL=%s is no network of %d to %d bits: write it like "
+		               "10.213.0.0/16",
+		               text ? text : "", POOL_BITS_MIN, BLOCK_BITS);
+	return 0;
+}
+
+/* The host's own routes, without the default one. */
+static void add_routes(struct spans *s)
+{
+	char line[256];
+	unsigned destination, flags, mask;
+	FILE *f = fopen(ROUTES, "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%*s %x %*x %x %*d %*d %*d %x", &destination, &flags, &mask) == 3 &&
+		    (flags & RTF_UP) && mask)
+			add_span(s, ntohl(destination), ntohl(mask));
+	if (f)
+		fclose(f);
+}
+
+static int by_low(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+	return x->low < y->low ? -1 : x->low > y->low;
+}
+
+/* Everything a new subnet must stay clear of, in order. */
+static int collect(struct state *st, const struct span *pool, const cJSON *taken, struct spans *s,
+                   int64_t *leased, struct err *err)
+{
+	cleanup_query struct query q = QUERY_INIT;
+	const cJSON *one;
+	struct span net;
+	int rc, bits;
+	if (db_query(st->db, &q, err,
+	             "SELECT value FROM leases WHERE kind = 'subnet' AND value BETWEEN ? AND ?", "ii",
+	             (int64_t)pool->low, (int64_t)pool->high))
+		return -1;
+	for (*leased = 0; (rc = query_next(&q, err)) > 0; ++*leased)
+		add_span(s, (uint32_t)query_int(&q, 0), ~(BLOCK - 1));
+	cJSON_ArrayForEach(one, taken)
+	{
+		if (parse_net(cJSON_GetStringValue(one), &net, &bits) == 0)
+			add_span(s, net.low, ~(net.low ^ net.high));
+	}
+	add_routes(s);
+	if (s->n)
+		qsort(s->list, s->n, sizeof(*s->list), by_low);
+	return rc;
+}
+
+static bool claim(uint32_t address)
+{
+	char what[32];
+	snprintf(what, sizeof(what), "subnet-%08x", address);
+	return lease_claim(what);
+}
+
+/* The lowest free block of ${pool} from ${*from} on, which moves behind it; false when there is none. ${s} is in order. */
+static bool find_block(const struct span *pool, const struct spans *s, uint64_t *from, uint32_t *found)
+{
+	uint64_t at = *from > pool->low ? *from : pool->low, end = 0;
+	size_t i = 0;
+	for (; at + BLOCK - 1 <= pool->high; at += BLOCK) {
+		/* a wide network that begins early may reach further than those after it */
+		for (; i < s->n && s->list[i].low < at + BLOCK; i++)
+			end = s->list[i].high >= end ? (uint64_t)s->list[i].high + 1 : end;
+		if (end > at || !claim((uint32_t)at))
+			continue;
+		*found = (uint32_t)at;
+		*from = at + BLOCK;
+		return true;
+	}
+	return false;
+}
+
+static int full(struct state *st, const struct span *pool, int64_t leased, struct err *err)
+{
+	int64_t blocks = ((int64_t)pool->high - pool->low + 1) / BLOCK;
+	return err_set(
+	        err, ERR_QUOTA,
+	        "no free network of %u addresses in SESSION_SUBNET_POOL %s: sessions have %lld of %lld, "
+	        "the rest overlaps networks of this host; stop a session, or widen or move it",
+	        BLOCK, config_text(st->cfg, "SESSION_SUBNET_POOL"), (long long)leased, (long long)blocks);
+}
+
+static int take_each(struct state *st, const char *uuid, const cJSON *networks, const struct span *pool,
+                     const struct spans *s, int64_t leased, struct err *err)
+{
+	uint64_t from = 0;
+	uint32_t address;
+	const cJSON *one;
+	cJSON_ArrayForEach(one, networks)
+	{
+		if (!find_block(pool, s, &from, &address))
+			return full(st, pool, leased, err);
+		if (db_run(st->db, err,
+		           "INSERT INTO leases (kind, value, session, purpose, taken_at)"
+		           " VALUES ('subnet', ?, ?, ?, ?)",
+		           "itti", (int64_t)address, uuid, cJSON_GetStringValue(one), clock_now_ms()))
+			return -1;
+	}
+	return 0;
+}
+
+int lease_take_subnets(struct state *st, const char *uuid, const cJSON *networks, const cJSON *taken,
+                       struct err *err)
+{
+	struct span pool;
+	struct spans s = {0};
+	int64_t leased;
+	int n = cJSON_GetArraySize(networks);
+	if (n == 0)
+		return 0;
+	if (n > LEASE_NETWORKS_MAX)
+		return err_set(err, ERR_QUOTA, "it has %d networks; a session may have %d", n,
+		               LEASE_NETWORKS_MAX);
+	if (read_pool(st, &pool, err))
+		return -1;
+	int rc = collect(st, &pool, taken, &s, &leased, err);
+	if (rc == 0)
+		rc = take_each(st, uuid, networks, &pool, &s, leased, err);
+	free(s.list);
+	return rc;
+}
+
+cJSON *lease_subnets(struct state *st, const char *uuid, struct err *err)
+{
+	cleanup_query struct query q = QUERY_INIT;
+	if (db_query(st->db, &q, err,
+	             "SELECT purpose, value FROM leases WHERE kind = 'subnet' AND session = ? ORDER BY value",
+	             "t", uuid))
+		return NULL;
+	cleanup_json cJSON *nets = json_object();
+	int rc;
+	while ((rc = query_next(&q, err)) > 0) {
+		char text[INET_ADDRSTRLEN + 4];
+		struct in_addr a = {.s_addr = htonl((uint32_t)query_int(&q, 1))};
+		inet_ntop(AF_INET, &a, text, INET_ADDRSTRLEN);
+		size_t len = strlen(text);
+		snprintf(text + len, sizeof(text) - len, "/%d", BLOCK_BITS);
+		json_add_text(nets, query_text(&q, 0), text);
+	}
+	return rc < 0 ? NULL : TAKE(nets);
+}

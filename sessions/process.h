@@ -1,0 +1,20 @@
+/* The parts of the process engine (engine.h says what each does): waiting in process_wait.c, what a person does with a
+ * session that runs in process_attach.c, the rest in engine_process.c. */
+#ifndef SESSIONS_PROCESS_H
+#define SESSIONS_PROCESS_H
+
+#include "sessions/engine.h"
+
+#define PROCESS_STATUS_MS                                                                                    \
+	500 /* a supervisor that does not say within it how its services are is not asked longer */
+
+int process_wait(struct job *job, const struct session_row *row, struct err *err);
+
+int process_follow(struct state *st, const struct session_row *row, const char *service, int n,
+                   int64_t since_s, struct err *err);
+int process_exec(struct state *st, const struct session_row *row, const char *service,
+                 const char *const *argv, bool tty, int *status, struct err *err);
+int process_read(struct state *st, const struct session_row *row, const char *path, size_t max, char **text,
+                 struct err *err);
+
+#endif

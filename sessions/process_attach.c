@@ -1,0 +1,153 @@
+/* What a person does with a process session that runs: follow its logs, run a program in it, read its files. */
+#include "core/file.h"
+#include "core/mem.h"
+#include "core/proc.h"
+#include "sessions/logs.h"
+#include "sessions/marker.h"
+#include "sessions/plan.h"
+#include "sessions/process.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int process_follow(struct state *st, const struct session_row *row, const char *service, int n,
+                   int64_t since_s, struct err *err)
+{
+	(void)st;
+	const cJSON *one, *services = json_at(row->spec, "services");
+	cleanup_json cJSON *chosen = json_array();
+	cJSON_ArrayForEach(one, services)
+	{
+		if (!service || !strcmp(service, one->valuestring))
+			cJSON_AddItemToArray(chosen, cJSON_CreateString(one->valuestring));
+	}
+	return logs_follow(row->dir, chosen, !service, n, since_s, err);
+}
+
+/* -- exec -- */
+
+/* The settings of the session's services and what marks its processes, "K=V": so that what a person starts there ends
+ * with it. The caller frees it with free_env. */
+static char **make_env(struct state *st, const struct session_row *row, const cJSON *plan)
+{
+	const cJSON *env = json_at(plan, "env"), *one;
+	char **list = mem_alloc(((size_t)cJSON_GetArraySize(env) + 5) * sizeof(*list));
+	size_t n = 0;
+	cJSON_ArrayForEach(one, env)
+	{
+		if (cJSON_IsString(one))
+			list[n++] = mem_printf("%s=%s", one->string, one->valuestring);
+	}
+	list[n++] = mem_printf(MARKER_KEY "=%s", json_text_or(plan, "marker", ""));
+	list[n++] = mem_printf("CODEFOUNDRY_INSTALL=%s", st->install);
+	list[n++] = mem_printf("CODEFOUNDRY_SESSION=%s", row->uuid);
+	list[n++] = mem_printf("CODEFOUNDRY_SESSION_NAME=%s", row->name);
+	return list;
+}
+
+static void free_env(char **list)
+{
+	for (size_t i = 0; list[i]; i++)
+		free(list[i]);
+	free(list);
+}
+
+/* Wait for the child, which has the terminal: its Ctrl-C comes to us too and is its matter; an end that is meant for us
+ * goes to it as well. */
+static int wait_attached(pid_t pid, const sigset_t *set)
+{
+	int status, sig;
+	static const struct timespec now = {0};
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		sig = sigwaitinfo(set, NULL);
+		if (sig == SIGTERM || sig == SIGHUP)
+			kill(pid, sig);
+	}
+	while (sigtimedwait(set, NULL, &now) > 0) /* the Ctrl-C that ended it is no end of ours */
+		;
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int process_exec(struct state *st, const struct session_row *row, const char *service,
+                 const char *const *argv, bool tty, int *status, struct err *err)
+{
+	static const char *const shell[] = {"/bin/sh", NULL};
+	static const int signals[] = {SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+	(void)service; /* all have the same settings */
+	(void)tty;     /* the child is given ours, whatever it is */
+	cleanup_json cJSON *plan = plan_read(row->dir, err);
+	if (!plan)
+		return -1;
+	char **env = make_env(st, row, plan);
+	struct proc_spec spec = PROC_SPEC_INIT;
+	spec.argv = argv && argv[0] ? argv : shell;
+	spec.env = (const char *const *)env;
+	spec.clear_env = true;
+	spec.cwd = row->dir;
+	spec.in = PROC_INHERIT;
+	spec.same_group = true;
+	sigset_t set, old;
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		sigaddset(&set, signals[i]);
+	pthread_sigmask(SIG_BLOCK, &set, &old);
+	pid_t pid;
+	int rc = proc_spawn(&spec, &pid, err);
+	if (rc == 0)
+		*status = wait_attached(pid, &set);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	free_env(env);
+	return rc;
+}
+
+/* -- read -- */
+
+/* Open ${path} below ${dir} without following a link anywhere in it. -1 with ${err}. */
+static int open_below(const char *dir, const char *path, struct err *err)
+{
+	cleanup_free char *copy = mem_strdup(path);
+	char *rest = NULL;
+	cleanup_close int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (*path == '/' || !*path)
+		return err_set(err, ERR_INVALID, "%s: name a file below the state directory", path);
+	for (char *part = strtok_r(copy, "/", &rest); at >= 0 && part; part = strtok_r(NULL, "/", &rest)) {
+		if (!strcmp(part, ".."))
+			return err_set(err, ERR_INVALID, "%s: name a file below the state directory", path);
+		/* a FIFO must not make us wait for its writer */
+		int next = openat(at, part, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		int failed = errno;
+		close(TAKE_FD(at));
+		at = next;
+		errno = failed;
+	}
+	if (at < 0 && (errno == ELOOP || errno == ENOTDIR))
+		return err_set(err, ERR_INVALID, "%s: no link is followed", path);
+	return at < 0 ? err_sys(err, errno, "open %s", path) : TAKE_FD(at);
+}
+
+int process_read(struct state *st, const struct session_row *row, const char *path, size_t max, char **text,
+                 struct err *err)
+{
+	(void)st;
+	struct stat s;
+	cleanup_free char *dir = mem_printf("%s/state", row->dir);
+	cleanup_close int fd = open_below(dir, path, err);
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &s))
+		return err_sys(err, errno, "read %s", path);
+	if (!S_ISREG(s.st_mode))
+		return err_set(err, ERR_INVALID, "%s is no file", path);
+	if (!text)
+		return 0;
+	if ((uint64_t)s.st_size > max)
+		return err_set(err, ERR_LIMIT, "%s is larger than %zu bytes", path, max);
+	cleanup_free char *opened = mem_printf("/proc/self/fd/%d", fd);
+	return file_read(opened, max, text, NULL, err);
+}
