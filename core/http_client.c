@@ -320,8 +320,12 @@ int http_fetch(const struct http_request *req, struct http_reply *reply, struct 
 	struct http_response res = {.retry_after_s = -1};
 	int rc = http_transfer_init(&t, NULL, req, NULL, err);
 
-	if (!rc)
-		rc = http_transfer_result(&t, curl_easy_perform(t.easy), &res, err);
+	if (!rc) {
+		CURLcode code = curl_easy_perform(t.easy);
+
+		reply->heard = http_transfer_heard(&t, code);
+		rc = http_transfer_result(&t, code, &res, err);
+	}
 	if (!rc) {
 		reply->status = res.status;
 		snprintf(reply->content_type, sizeof(reply->content_type), "%s", res.content_type);

@@ -60,6 +60,7 @@ struct http_call *http_start(struct http_client *client, const struct http_reque
 void http_cancel(struct http_call *call);
 
 struct http_reply {
+	bool heard; /* at least a line came, whatever became of the answer; set in failure too */
 	long status;
 	char *body; /* NUL-terminated, never NULL after success */
 	size_t len;

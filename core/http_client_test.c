@@ -4,6 +4,7 @@
 #include "core/net.h"
 #include "core/str.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -574,6 +575,56 @@ static void fetch_blocks_and_knows_unix_sockets(void **state)
 	assert_non_null(strstr(err.msg, addr.sun_path));
 }
 
+/* What port forwarders and dying programs do instead of answering, and what only looks like it. */
+static const struct ending {
+	const char *says;
+	bool reset, heard;
+} endings[] = {
+        {"", false, false},
+        {"", true, false},
+        {"HTTP/1.1 2", false, false},
+        {"220 ready\r\n", false, true},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", false, true},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab", true, true},
+};
+
+static void *end_thread(void *arg)
+{
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+		char buf[4096];
+		int fd = accept(*(int *)arg, NULL, NULL);
+
+		if (*endings[i].says && recv(fd, buf, sizeof(buf), 0) > 0)
+			send(fd, endings[i].says, strlen(endings[i].says), MSG_NOSIGNAL);
+		if (endings[i].reset)
+			setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
+			           sizeof(struct linger));
+		close(fd);
+	}
+	return NULL;
+}
+
+static void fetch_tells_whether_it_heard_a_line(void **state)
+{
+	struct http_request req = {.url = base, .total_ms = 5000};
+	struct http_reply reply = {0};
+	pthread_t thread;
+	struct err err;
+
+	(void)state;
+	fcntl(listener, F_SETFL, 0);
+	pthread_create(&thread, NULL, end_thread, &listener);
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+		assert_int_equal(http_fetch(&req, &reply, &err), -1);
+		if (err.code != ERR_NET || reply.heard != endings[i].heard)
+			fail_msg("ending %zu gave %d, %s", i, reply.heard, err.msg);
+	}
+	pthread_join(thread, NULL);
+	req.url = "http://127.0.0.1:1/";
+	assert_int_equal(http_fetch(&req, &reply, &err), -1);
+	assert_false(reply.heard);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -592,6 +643,7 @@ int main(void)
 	        T(closing_with_everything_under_way),
 	        T(connections_are_kept),
 	        T(fetch_blocks_and_knows_unix_sockets),
+	        T(fetch_tells_whether_it_heard_a_line),
 	};
 
 	return cmocka_run_group_tests_name("core/http_client", tests, NULL, NULL);

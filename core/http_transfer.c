@@ -267,6 +267,14 @@ static int set_error(struct http_transfer *t, CURLcode code, struct err *err)
 	return err_set(err, ERR_NET, "%s: %s", t->origin, curl_easy_strerror(code));
 }
 
+bool http_transfer_heard(const struct http_transfer *t, CURLcode code)
+{
+	long headers = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_HEADER_SIZE, &headers);
+	return code == CURLE_OK || code == CURLE_UNSUPPORTED_PROTOCOL || headers > 0;
+}
+
 int http_transfer_result(struct http_transfer *t, CURLcode code, struct http_response *res, struct err *err)
 {
 	struct curl_header *retry;

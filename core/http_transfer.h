@@ -34,6 +34,9 @@ int http_transfer_init(struct http_transfer *t, CURL *easy, const struct http_re
 /** What curl's ${code} means: 0 with ${res} filled (it borrows from ${t}), or -1. */
 int http_transfer_result(struct http_transfer *t, CURLcode code, struct http_response *res, struct err *err);
 
+/** Whether a line of an answer came before ${code}: a connection that is refused, reset or closed at once says nothing. */
+bool http_transfer_heard(const struct http_transfer *t, CURLcode code);
+
 /** Frees all but the easy handle, which is reset and transferred to the caller (NULL if there is none). */
 CURL *http_transfer_free(struct http_transfer *t);
 
