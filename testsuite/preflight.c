@@ -1,7 +1,6 @@
 #include "testsuite/preflight.h"
 #include "compose/stack.h"
 #include "core/clock.h"
-#include "core/file.h"
 #include "core/http_client.h"
 #include "core/mem.h"
 #include <string.h>
@@ -12,9 +11,11 @@
 /* The stack's files and ports are known and there. */
 static int dependencies(struct target *t, struct err *err)
 {
-	if (!path_exists(target_state_dir(t)))
-		return err_set(err, ERR_NOT_FOUND, "its state directory %s is not there",
-		               target_state_dir(t));
+	int there = target_has(t, "codefoundry.db", err); /* what every stack's services share */
+	if (there < 0)
+		return -1;
+	if (!there)
+		return err_set(err, ERR_NOT_FOUND, "its state directory has no database");
 	for (const struct stack_service *s = stack_services; s->name; s++)
 		for (const struct stack_port *p = s->ports; p->key; p++)
 			if (!target_env(t, p->key) && (strcmp(s->name, "telegram") != 0 || target_key(t)))

@@ -26,7 +26,8 @@ static int wait_run(struct play *p, const char *who, const cJSON *args, struct e
 	struct bell *bell = NULL;
 	int64_t deadline = step_deadline(p, args);
 	snprintf(path, sizeof(path), "%s/wait/until", p->where);
-	if (p->target && bell_open(&bell, target_state_dir(p->target), &ignored))
+	const char *state_dir = p->target ? target_state_dir(p->target) : NULL;
+	if (state_dir && bell_open(&bell, state_dir, &ignored))
 		bell = NULL;
 	int rc;
 	for (;;) {

@@ -302,29 +302,41 @@ static const struct schema file_keys[] = {
         MATCH_KEYS,
         {.key = "path", .shape = SHAPE_TEXT, .required = true},
         {.key = "exists", .shape = SHAPE_FLAG},
-        {.key = "within", .shape = SHAPE_DURATION},
         {.key = NULL},
 };
+
+/* 1 read, 0 it is not there, or -1. */
+static int read_whole(struct play *p, const char *path, char **text, struct err *err)
+{
+	struct err why = {0};
+	if (target_read(p->target, path, MAX_FILE, text, &why) == 0)
+		return 1;
+	if (why.code == ERR_NOT_FOUND)
+		return 0;
+	*err = why;
+	return -1;
+}
 
 static int file_run(struct play *p, const char *who, const cJSON *args, struct err *err)
 {
 	(void)who;
-	cleanup_free char *rel = NULL, *path = NULL, *text = NULL;
+	cleanup_free char *rel = NULL, *text = NULL;
 	cleanup_str struct str why = STR_INIT, shown = STR_INIT;
 	if (step_text(p, args, "path", &rel, err))
 		return -1;
 	if (rel[0] == '/' || strstr(rel, ".."))
 		return err_set(err, ERR_INVALID,
 		               "'path' stands below the stack's state directory, without ..: %s", rel);
-	path = mem_printf("%s/%s", target_state_dir(p->target), rel);
 	bool wanted = json_bool(args, "exists", true);
-	if (path_exists(path) != wanted)
+	bool whole = wanted && cJSON_GetArraySize(args) > 1 + cJSON_HasObjectItem(args, "exists");
+	int there = whole ? read_whole(p, rel, &text, err) : target_has(p->target, rel, err);
+	if (there < 0)
+		return -1;
+	if (there != wanted)
 		return err_set(err, ERR_FAILED, "%s %s", rel,
 		               wanted ? "is not there" : "is there, but should not be");
-	if (!wanted || cJSON_GetArraySize(args) <= 1 + cJSON_HasObjectItem(args, "exists"))
+	if (!whole)
 		return 0;
-	if (file_read(path, MAX_FILE, &text, NULL, err))
-		return -1;
 	int met = match_text(p->vars, args, text, &why, err);
 	if (met)
 		return met > 0 ? 0 : -1;

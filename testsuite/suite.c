@@ -1,6 +1,7 @@
 #include "testsuite/suite.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "testsuite/errand.h"
 #include "testsuite/play.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -47,51 +48,13 @@ struct suite {
 	void *arg;
 };
 
-/* -- in the child -- */
-
-static int write_line(int fd, const cJSON *j)
-{
-	cleanup_free char *text = json_print(j), *line = mem_printf("%s\n", text);
-	const char *p = line;
-	size_t left = strlen(line);
-	while (left) {
-		ssize_t n = send(fd, p, left, MSG_NOSIGNAL);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		p += n;
-		left -= (size_t)n;
-	}
-	return 0;
-}
-
-/* The engine's record is the parent's: ask it, and wait for its word. */
-static int ask_parent(void *arg, const char *service, const char *op, struct err *err)
-{
-	int fd = *(int *)arg;
-	char answer[sizeof(err->msg) + 16] = "";
-	cleanup_json cJSON *ask = json_object();
-	json_add_text(ask, "op", op);
-	json_add_text(ask, "service", service);
-	if (write_line(fd, ask))
-		return err_set(err, ERR_IO, "the runner went away");
-	ssize_t n;
-	do
-		n = recv(fd, answer, sizeof(answer) - 1, 0);
-	while (n < 0 && errno == EINTR);
-	if (n <= 0)
-		return err_set(err, ERR_IO, "the runner went away");
-	return strcmp(answer, "ok") == 0 ? 0 : err_set(err, ERR_FAILED, "%s", answer);
-}
-
 static void be_child(const struct suite *s, const struct slot *slot, int slot_index, int fd)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
 	if (s->o->target)
-		target_on_service(s->o->target, ask_parent, &fd);
+		errand_through(s->o->target, &fd);
 	struct play_options options = {.target = s->o->target,
 	                               .slot = slot_index,
 	                               .dir = slot->dir,
@@ -99,10 +62,8 @@ static void be_child(const struct suite *s, const struct slot *slot, int slot_in
 	                               .step_ms = s->o->step_ms};
 	cJSON *outcome = play_scenario(slot->entry->sc, &options), *line = json_object();
 	json_add(line, "outcome", outcome);
-	_exit(write_line(fd, line) ? 1 : 0);
+	_exit(errand_line(fd, line) ? 1 : 0);
 }
-
-/* -- in the parent -- */
 
 static int start(struct suite *s, int index, struct entry *e, struct err *err)
 {
@@ -198,19 +159,6 @@ static void ended(struct suite *s, struct slot *slot, bool overrun)
 	*slot = (struct slot){0};
 }
 
-static void serve(struct suite *s, struct slot *slot, const cJSON *ask)
-{
-	struct err err = {0};
-	const char *op = json_text(ask, "op"), *service = json_text(ask, "service");
-	const char *answer = "ok";
-	if (!op || !service)
-		answer = "malformed request";
-	else if (target_service(s->o->target, service, op, &err))
-		answer = err.msg;
-	if (send(slot->fd, answer, strlen(answer), MSG_NOSIGNAL) < 0)
-		kill(slot->pid, SIGKILL);
-}
-
 static void take_lines(struct suite *s, struct slot *slot)
 {
 	char *end;
@@ -221,8 +169,8 @@ static void take_lines(struct suite *s, struct slot *slot)
 		cJSON *outcome = cJSON_DetachItemFromObjectCaseSensitive(line, "outcome");
 		if (outcome)
 			slot->outcome = outcome;
-		else
-			serve(s, slot, line);
+		else if (errand_serve(s->o->target, slot->fd, line))
+			kill(slot->pid, SIGKILL);
 		size_t rest = slot->in.len - len - 1;
 		memmove(slot->in.p, end + 1, rest);
 		str_cut(&slot->in, rest);

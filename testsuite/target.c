@@ -1,13 +1,16 @@
 #include "testsuite/target.h"
 #include "compose/stack.h"
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/id.h"
 #include "core/mem.h"
 #include "jobs/supervisor.h"
 #include "sessions/session.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define SERVICE_MS 20000
 
@@ -17,8 +20,8 @@ struct target {
 	const cJSON *env, *credentials;
 	struct state *st; /* a session's; NULL: a control plane */
 	struct user_api *api;
-	target_service_fn *service_fn;
-	void *service_arg;
+	const struct target_proxy *proxy; /* NULL: nobody between */
+	void *proxy_arg;
 };
 
 int target_of_session(struct target **out, struct state *st, const char *session, struct err *err)
@@ -28,7 +31,7 @@ int target_of_session(struct target **out, struct state *st, const char *session
 		return err_wrap(err, "session %s", session);
 	struct target *t = mem_alloc(sizeof(*t));
 	t->name = mem_strdup(session);
-	t->state_dir = mem_strdup(json_text_or(info, "state_dir", ""));
+	t->state_dir = json_text(info, "state_dir") ? mem_strdup(json_text(info, "state_dir")) : NULL;
 	t->info = TAKE(info);
 	t->env = json_at(t->info, "env");
 	t->credentials = json_at(t->info, "credentials");
@@ -159,10 +162,10 @@ int64_t target_stranger(const struct target *t)
 	}
 }
 
-void target_on_service(struct target *t, target_service_fn *fn, void *arg)
+void target_through(struct target *t, const struct target_proxy *proxy, void *arg)
 {
-	t->service_fn = fn;
-	t->service_arg = arg;
+	t->proxy = proxy;
+	t->proxy_arg = arg;
 }
 
 /* A control plane calls its services by their commands. */
@@ -176,12 +179,43 @@ static const char *plane_name(const char *service)
 
 int target_service(struct target *t, const char *service, const char *op, struct err *err)
 {
-	if (t->service_fn)
-		return t->service_fn(t->service_arg, service, op, err);
+	if (t->proxy)
+		return t->proxy->service(t->proxy_arg, service, op, err);
 	if (t->st)
 		return session_service(t->st, t->name, service, op, err);
 	cleanup_free char *dir = mem_printf("%s/up", t->state_dir);
 	return supervisor_ask(dir, op, plane_name(service), SERVICE_MS, NULL, err);
+}
+
+static int read_here(const char *dir, const char *rel, size_t max, char **text, struct err *err)
+{
+	cleanup_free char *path = mem_printf("%s/%s", dir, rel);
+	struct stat s;
+	if (stat(path, &s))
+		return err_sys(err, errno, "%s", rel);
+	if (S_ISDIR(s.st_mode))
+		return err_set(err, ERR_INVALID, "%s is a directory", rel);
+	return text ? file_read(path, max, text, NULL, err) : 0;
+}
+
+int target_read(struct target *t, const char *path, size_t max, char **text, struct err *err)
+{
+	if (t->proxy)
+		return t->proxy->read(t->proxy_arg, path, max, text, err);
+	if (!t->state_dir)
+		return err_set(err, ERR_STATE, "%s has no state directory on this machine", t->name);
+	return read_here(t->state_dir, path, max, text, err);
+}
+
+int target_has(struct target *t, const char *path, struct err *err)
+{
+	struct err why = {0};
+	if (target_read(t, path, 0, NULL, &why) == 0 || why.code == ERR_INVALID)
+		return 1;
+	if (why.code == ERR_NOT_FOUND)
+		return 0;
+	*err = why;
+	return -1;
 }
 
 struct user_api *target_api(struct target *t, struct err *err)

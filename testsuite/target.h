@@ -20,6 +20,7 @@ int target_of_stack(struct target **target, const char *state_dir, cJSON *env, s
 void target_free(struct target *target);
 
 const char *target_name(const struct target *target);
+/** The stack's state directory where this machine's programs see it; NULL for a session whose is in its engine's keeping. */
 const char *target_state_dir(const struct target *target);
 /** Setting ${key} the stack's services got, NULL when unset. */
 const char *target_env(const struct target *target, const char *key);
@@ -40,9 +41,20 @@ int64_t target_stranger(const struct target *target); /* a new random id that no
 /** Restart, stop, start or kill a service. Blocks until done. */
 int target_service(struct target *target, const char *service, const char *op, struct err *err);
 
-/** Have ${fn} do that instead: a scenario's process asks the one that holds the database. */
-typedef int target_service_fn(void *arg, const char *service, const char *op, struct err *err);
-void target_on_service(struct target *target, target_service_fn *fn, void *arg);
+/** Read the file ${path} (relative, without ..) below the stack's state directory, wherever that is: at most ${max} bytes. Returns 0 and
+ * transfers ${*text} (NUL-terminated; a NULL pointer: only whether it is there), or -1: ERR_NOT_FOUND, ERR_INVALID for a
+ * directory, ERR_LIMIT. */
+int target_read(struct target *target, const char *path, size_t max, char **text, struct err *err);
+
+/** Whether a file or directory is there: 1, 0, or -1. */
+int target_has(struct target *target, const char *path, struct err *err);
+
+/* Who does these two instead: a scenario's process asks the one that holds the database (errand.h). */
+struct target_proxy {
+	int (*service)(void *arg, const char *service, const char *op, struct err *err);
+	int (*read)(void *arg, const char *path, size_t max, char **text, struct err *err);
+};
+void target_through(struct target *target, const struct target_proxy *proxy, void *arg);
 
 /** The user-side API, connected when first used (so that a forked child has a connection of its own). NULL with ${err}. */
 struct user_api *target_api(struct target *target, struct err *err);
