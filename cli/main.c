@@ -1,6 +1,7 @@
 /* codefoundry: one program, one table of commands. */
 #include "cli/args.h"
 #include "cli/cli.h"
+#include "core/init.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/text.h"
@@ -96,6 +97,7 @@ int main(int argc, char **argv)
 {
 	struct err err = {0};
 	bool missing;
+	init_split();
 	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* a core would hold secrets */
 	signal(SIGPIPE, SIG_IGN);
 	const char *env_file = args_take_env(&argc, argv, &missing);
