@@ -177,6 +177,53 @@ static void rates_are_kept_except_on_this_machine(void **state)
 	}
 }
 
+static const char identities[] = "{\"token\":\"4242:abcdefghijklmnopqrstuvwxyz012345678\",\"username\":\"x_"
+                                 "bot\",\"key\":\"00112233445566778899\","
+                                 "\"users\":[{\"id\":11,\"name\":\"A\",\"role\":\"admin\"},{\"id\":12,"
+                                 "\"name\":\"B\",\"role\":\"operator\"}]}";
+
+/* A stack's own bot reads telegram.json; settings win, and without an API URL it is not looked at. */
+static void a_stacks_bot_takes_its_identities_from_the_state(void **state)
+{
+	static const struct {
+		const char *url, *token, *users, *admins;
+		const char *expect_token, *expect_users, *expect_admins;
+	} cases[] = {
+	        {"http://telegram:1", NULL, NULL, NULL, "4242:abcdefghijklmnopqrstuvwxyz012345678", "11,12",
+	         "11"},
+	        {"http://telegram:1", NULL, "12", NULL, "4242:abcdefghijklmnopqrstuvwxyz012345678", "12",
+	         "11"},
+	        {"http://telegram:1", NULL, NULL, "12", "4242:abcdefghijklmnopqrstuvwxyz012345678", "11,12",
+	         "12"},
+	        {"http://telegram:1", "7:set", NULL, NULL, "7:set", NULL, NULL},
+	        {NULL, NULL, NULL, NULL, NULL, NULL, NULL},
+	};
+	static const char *const keys[] = {"TELEGRAM_API_URL", "TELEGRAM_BOT_TOKEN", "AUTHORIZED_USER_IDS",
+	                                   "ADMIN_USER_IDS"};
+	char dir[] = "/tmp/codefoundry-bot.XXXXXX";
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	cleanup_free char *path = mem_printf("%s/telegram.json", dir);
+	assert_ok(file_write(path, identities, strlen(identities), 0600, err));
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const char *const given[] = {cases[i].url, cases[i].token, cases[i].users, cases[i].admins};
+		const char *const expected[] = {cases[i].url, cases[i].expect_token, cases[i].expect_users,
+		                                cases[i].expect_admins};
+		struct config *cfg = config_with(NULL, NULL, NULL);
+		for (size_t k = 0; k < ARRAY_LEN(keys); k++)
+			assert_ok(config_set(cfg, keys[k], given[k], err));
+		assert_ok(settings_identify(cfg, dir, 0, err));
+		for (size_t k = 0; k < ARRAY_LEN(keys); k++) {
+			const char *is = config_text(cfg, keys[k]);
+			if ((is || expected[k]) &&
+			    strcmp(is ? is : "(unset)", expected[k] ? expected[k] : "(unset)"))
+				fail_msg("case %zu: %s is %s", i, keys[k], is);
+		}
+		config_free(cfg);
+	}
+	assert_ok(tree_remove(dir, err));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +234,7 @@ int main(void)
 	        cmocka_unit_test(buttons_are_single_use_and_bound),
 	        cmocka_unit_test(buttons_are_voided_and_bounded),
 	        cmocka_unit_test(rates_are_kept_except_on_this_machine),
+	        cmocka_unit_test(a_stacks_bot_takes_its_identities_from_the_state),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

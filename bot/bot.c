@@ -9,6 +9,7 @@
 #include "bot/store.h"
 #include "core/bell.h"
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/mutant.h"
@@ -25,6 +26,7 @@
 #define RETRY_MS 2000
 #define PRUNE_MS (3600 * 1000)
 #define MENU_TRIES 3
+#define IDENTITY_MS 20000 /* the built-in server of the stack is up within a second */
 
 struct main { /* what handlers need not know */
 	struct bot bot;
@@ -310,14 +312,19 @@ static int run(struct main *m, struct err *err)
 	return m->failure.code ? -1 : 0;
 }
 
-int bot_main(const struct config *cfg, struct err *err)
+int bot_main(const struct config *given, struct err *err)
 {
 	struct main m = {0};
+	struct config *cfg = config_copy(given);
+	cleanup_free char *dir = state_dir(cfg);
 	/* A batch of messages comes and goes: giving its memory back each time costs more than all our own work on it. */
 	mallopt(M_TRIM_THRESHOLD, KEPT_HEAP);
-	if (check_token(cfg, err))
-		return -1;
-	int rc = open_all(&m, cfg, err) || run(&m, err) ? -1 : 0;
-	close_all(&m);
-	return rc;
+	int rc = dir_make(dir, 0700, err) || settings_identify(cfg, dir, IDENTITY_MS, err) ||
+	         check_token(cfg, err);
+	if (!rc) {
+		rc = open_all(&m, cfg, err) || run(&m, err);
+		close_all(&m);
+	}
+	config_free(cfg);
+	return rc ? -1 : 0;
 }

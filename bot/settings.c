@@ -1,6 +1,8 @@
 #include "bot/settings.h"
 #include "bot/bot.h"
+#include "compose/stack.h"
 #include "core/http_client.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include <inttypes.h>
 
@@ -76,4 +78,36 @@ char *settings_gateway_url(const struct config *cfg)
 {
 	const char *url = config_text(cfg, "GATEWAY_URL");
 	return url ? mem_strdup(url) : mem_printf("ws://127.0.0.1:%" PRId64, config_int(cfg, "GATEWAY_PORT"));
+}
+
+/* ${users} of the stack as ${key}, unless that was set. */
+static int take_users(struct config *cfg, const cJSON *credentials, const char *role, const char *key,
+                      struct err *err)
+{
+	cleanup_str struct str ids = STR_INIT;
+	if (config_is_set(cfg, key))
+		return 0;
+	stack_user_ids(credentials, role, &ids);
+	return config_set(cfg, key, str_text(&ids), err);
+}
+
+int settings_identify(struct config *cfg, const char *dir, int64_t wait_ms, struct err *err)
+{
+	cleanup_json cJSON *credentials = NULL;
+	if (config_text(cfg, "TELEGRAM_BOT_TOKEN") || !config_text(cfg, "TELEGRAM_API_URL"))
+		return 0;
+	if (stack_credentials_await(dir, 0, &credentials, err)) {
+		if (err->code != ERR_NOT_FOUND)
+			return -1;
+		log_info("no TELEGRAM_BOT_TOKEN: waiting for %s/telegram.json, which the built-in Telegram "
+		         "server "
+		         "writes",
+		         dir);
+		if (stack_credentials_await(dir, wait_ms, &credentials, err))
+			return err->code == ERR_NOT_FOUND ? 0 : -1;
+	}
+	if (take_users(cfg, credentials, NULL, "AUTHORIZED_USER_IDS", err) ||
+	    take_users(cfg, credentials, "admin", "ADMIN_USER_IDS", err))
+		return -1;
+	return config_set(cfg, "TELEGRAM_BOT_TOKEN", json_text(credentials, "token"), err);
 }

@@ -1,12 +1,15 @@
 #include "compose/stack.h"
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/id.h"
 #include "core/mem.h"
 #include <errno.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -90,6 +93,11 @@ static cJSON *make_credentials(bool testers)
 	return c;
 }
 
+static bool complete(const cJSON *c)
+{
+	return json_text(c, "token") && json_text(c, "key") && cJSON_GetArraySize(json_at(c, "users")) > 0;
+}
+
 static int read_credentials(const char *path, cJSON **out, struct err *err)
 {
 	cleanup_free char *text = NULL;
@@ -99,7 +107,7 @@ static int read_credentials(const char *path, cJSON **out, struct err *err)
 	cleanup_json cJSON *c = json_parse(text, len, err);
 	if (!c)
 		return err_wrap(err, "%s (remove it, and a new one is made)", path);
-	if (!json_text(c, "token") || !json_text(c, "key") || cJSON_GetArraySize(json_at(c, "users")) < 1)
+	if (!complete(c))
 		return err_set(err, ERR_INVALID,
 		               "%s lacks token, key or users (remove it, and a new one is made)", path);
 	*out = TAKE(c);
@@ -131,6 +139,41 @@ int stack_credentials(const char *dir, bool testers, cJSON **credentials, struct
 	if (publish(path, made, err))
 		return -1;
 	return read_credentials(path, credentials, err);
+}
+
+int stack_credentials_give(const char *dir, const char *text, struct err *err)
+{
+	cleanup_free char *path = mem_printf("%s/telegram.json", dir);
+	struct err why = {0};
+	if (path_exists(path))
+		return 0;
+	cleanup_json cJSON *given = json_parse(text, strlen(text), &why);
+	if (!complete(given))
+		return err_set(err, ERR_CONFIG,
+		               "TELEGRAM_CREDENTIALS is no JSON object with token, key and users, as "
+		               "telegram.json is");
+	return publish(path, given, err);
+}
+
+int stack_credentials_await(const char *dir, int64_t timeout_ms, cJSON **credentials, struct err *err)
+{
+	cleanup_free char *path = mem_printf("%s/telegram.json", dir);
+	cleanup_close int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	int64_t until = clock_mono_ms() + timeout_ms;
+	char events[4096];
+	/* watched before it is looked for: nothing falls between */
+	if (fd < 0 || inotify_add_watch(fd, dir, IN_CREATE | IN_MOVED_TO) < 0)
+		return err_sys(err, errno, "watch %s", dir);
+	while (read_credentials(path, credentials, err)) {
+		int64_t left = until - clock_mono_ms();
+		if (err->code != ERR_NOT_FOUND || left <= 0)
+			return -1;
+		poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, (int)(left < 60000 ? left : 60000));
+		while (read(fd, events, sizeof(events)) > 0)
+			;
+	}
+	err_clear(err);
+	return 0;
 }
 
 void stack_user_ids(const cJSON *credentials, const char *role, struct str *out)

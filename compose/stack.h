@@ -8,6 +8,7 @@
 #include "core/str.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct stack_port {
 	const char *key;    /* the setting that carries it: "GATEWAY_PORT" */
@@ -16,9 +17,9 @@ struct stack_port {
 };
 
 struct stack_service {
-	const char *name;            /* "gateway" */
-	const char *command;         /* argument of the program: "gateway" */
-	struct stack_port ports[3];  /* ended by a NULL key */
+	const char *name;           /* "gateway" */
+	const char *command;        /* argument of the program: "gateway" */
+	struct stack_port ports[3]; /* ended by a NULL key */
 };
 
 /* telegram, gateway, telegram-bot, test-runner; ended by a NULL name. */
@@ -34,6 +35,18 @@ extern const struct stack_service stack_services[];
  * random. Returns 0 and transfers ${*credentials}.
  */
 int stack_credentials(const char *dir, bool testers, cJSON **credentials, struct err *err);
+
+/**
+ * Write ${text}, credentials of that shape made elsewhere, as ${dir}/telegram.json unless the file is there: TELEGRAM_CREDENTIALS,
+ * by which the host tells a container who may talk in it. ERR_CONFIG when it is none; the message never quotes it.
+ */
+int stack_credentials_give(const char *dir, const char *text, struct err *err);
+
+/**
+ * Read ${dir}/telegram.json, which another process is about to write; waits ${timeout_ms} at most for it to appear (ERR_NOT_FOUND
+ * then). Transfers ${*credentials}.
+ */
+int stack_credentials_await(const char *dir, int64_t timeout_ms, cJSON **credentials, struct err *err);
 
 /** Comma list of the ids of users whose role is ${role} (NULL: all), for AUTHORIZED_USER_IDS and ADMIN_USER_IDS. */
 void stack_user_ids(const cJSON *credentials, const char *role, struct str *out);

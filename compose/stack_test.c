@@ -2,6 +2,7 @@
 #include "core/file.h"
 #include "core/mem.h"
 #include "jobs/test_state.h"
+#include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -80,6 +81,58 @@ static void damaged(void **data)
 	}
 }
 
+static const char given[] =
+        "{\"token\":\"4242:secret-part\",\"username\":\"x_bot\",\"key\":\"00112233445566778899aabbccddeeff\","
+        "\"users\":[{\"id\":1001,\"name\":\"Anna\",\"role\":\"admin\"}]}";
+
+static void handed_down(void **data)
+{
+	(void)data;
+	static const char *const bad[] = {"", "hunter2", "[]", "{\"token\":\"hunter2\"}",
+	                                  "{\"token\":\"hunter2\",\"key\":\"k\",\"users\":[]}"};
+	char dir[] = "/tmp/codefoundry-test.XXXXXX";
+	assert_non_null(mkdtemp(dir));
+	struct err err = {0};
+	cleanup_json cJSON *c = NULL, *again = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_int_equal(stack_credentials_give(dir, bad[i], &err), -1);
+		assert_int_equal(err.code, ERR_CONFIG);
+		assert_null(strstr(err.msg, "hunter2"));
+	}
+	assert_int_equal(stack_credentials_await(dir, 0, &c, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_ok(stack_credentials_give(dir, given, err));
+	assert_ok(stack_credentials_await(dir, 0, &c, err));
+	assert_string_equal(json_text(c, "token"), "4242:secret-part");
+	assert_ok(stack_credentials_give(dir, "what is there stays", err));
+	assert_ok(stack_credentials(dir, true, &again, err));
+	assert_true(cJSON_Compare(c, again, true));
+	assert_ok(tree_remove(dir, err));
+}
+
+/* Another process writes it while this one waits. */
+static void waited_for(void **data)
+{
+	(void)data;
+	char dir[] = "/tmp/codefoundry-test.XXXXXX", stat[512] = "";
+	assert_non_null(mkdtemp(dir));
+	cleanup_free char *path = mem_printf("/proc/%d/stat", getpid());
+	cleanup_json cJSON *c = NULL;
+	pid_t child = fork();
+	if (child == 0) {
+		struct err err = {0};
+		while (!strstr(stat, ") S ") && file_peek(path, stat, sizeof(stat)) > 0)
+			sched_yield();
+		_exit(stack_credentials_give(dir, given, &err) ? 1 : 0);
+	}
+	assert_ok(stack_credentials_await(dir, 20000, &c, err));
+	assert_string_equal(json_text(c, "username"), "x_bot");
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_ok(tree_remove(dir, err));
+}
+
 /* Eight processes at once: all must come out with the same token. */
 static void at_once(void **data)
 {
@@ -116,10 +169,8 @@ static void at_once(void **data)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(table),
-	        cmocka_unit_test(made_once),
-	        cmocka_unit_test(damaged),
-	        cmocka_unit_test(at_once),
+	        cmocka_unit_test(table),       cmocka_unit_test(made_once),  cmocka_unit_test(damaged),
+	        cmocka_unit_test(handed_down), cmocka_unit_test(waited_for), cmocka_unit_test(at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

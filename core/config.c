@@ -405,6 +405,17 @@ int config_set(struct config *cfg, const char *key, const char *value, struct er
 	return report_end(&report, err);
 }
 
+struct config *config_copy(const struct config *cfg)
+{
+	struct config *copy = mem_alloc(sizeof(*copy));
+	*copy = *cfg;
+	for (size_t i = 0; i < copy->n; i++)
+		if (copy->values[i].text)
+			copy->values[i].text = mem_strdup(copy->values[i].text);
+	copy->file = cfg->file ? mem_strdup(cfg->file) : NULL;
+	return copy;
+}
+
 const char *config_file(const struct config *cfg)
 {
 	return cfg->file;

@@ -56,6 +56,9 @@ bool config_has_id(const struct config *cfg, const char *key, int64_t id, bool *
 /** Replace one value (copied; NULL: back to the default), as tests and `up` do. Returns 0, or -1 with ${err} when it is not allowed. */
 int config_set(struct config *cfg, const char *key, const char *value, struct err *err);
 
+/** An independent copy, for who must complete what others only read; config_free it. */
+struct config *config_copy(const struct config *cfg);
+
 /** The file that was read, NULL if none. */
 const char *config_file(const struct config *cfg);
 

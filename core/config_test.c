@@ -441,6 +441,19 @@ static void set_checks_too(void **state)
 	config_free(cfg);
 }
 
+static void a_copy_is_independent(void **state)
+{
+	(void)state;
+	struct config *cfg = load("T_PORT=8080\n"), *copy = config_copy(cfg);
+	assert_int_equal(config_set(copy, "T_PORT", "81", &err), 0);
+	assert_int_equal(config_int(cfg, "T_PORT"), 8080);
+	assert_string_equal(config_file(copy), config_file(cfg));
+	config_free(cfg);
+	assert_int_equal(config_int(copy, "T_PORT"), 81);
+	assert_true(config_is_set(copy, "T_PORT") && !config_is_set(copy, "T_TEXT"));
+	config_free(copy);
+}
+
 static void the_example_is_a_settings_file(void **state)
 {
 	(void)state;
@@ -478,6 +491,7 @@ int main(void)
 	        TEST(unknown_keys_are_warned_about),
 	        TEST(secrets_reach_the_redaction),
 	        TEST(set_checks_too),
+	        TEST(a_copy_is_independent),
 	        TEST(the_example_is_a_settings_file),
 	};
 	return cmocka_run_group_tests_name("core/config", tests, NULL, NULL);

@@ -11,13 +11,15 @@
 
 #define PLAN_MAX (256u << 10)
 
-/* The same in every session: a stack of its own on loopback, without the waits that protect the real Telegram. */
+/* The same in every session: a stack of its own, without the waits that protect the real Telegram. */
 static const char *const fixed[][2] = {
         {"ENGINE", "process"},
-        {"GATEWAY_HOST", "127.0.0.1"},
         {"TELEGRAM_RATE_LIMIT", "off"},
         {"SESSION_NESTED_PORTS", "0"},
 };
+
+/* Where its services listen: SESSION_BIND_HOST. Who talks to them is on this machine whatever it is. */
+static const char *const hosts[] = {"TELEGRAM_HOST", "GATEWAY_HOST", "BOT_HOST"};
 
 /* Handed down from the installation as they are. */
 static const char *const inherited[] = {
@@ -90,6 +92,8 @@ static cJSON *make_env(struct state *st, const char *name, const char *dir, cons
 	json_add_text(env, "GATEWAY_TOKEN", token);
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		json_add_text(env, fixed[i][0], fixed[i][1]);
+	for (size_t i = 0; i < ARRAY_LEN(hosts); i++)
+		json_add_text(env, hosts[i], config_text(st->cfg, "SESSION_BIND_HOST"));
 	for (size_t i = 0; i < ARRAY_LEN(inherited); i++)
 		if (config_text(st->cfg, inherited[i]))
 			json_add_text(env, inherited[i], config_text(st->cfg, inherited[i]));

@@ -73,11 +73,37 @@ static void damaged(void **data)
 	assert_ok(tree_remove(dir, err));
 }
 
+/* In a container the services listen on all addresses; everybody still finds them on loopback. */
+static void services_listen_where_they_are_told(void **data)
+{
+	static const char *const hosts[] = {"TELEGRAM_HOST", "GATEWAY_HOST", "BOT_HOST"};
+	(void)data;
+	struct test_state t;
+	test_sessions_open(&t);
+	for (int round = 0; round < 2; round++) {
+		struct session_row row = {.name = "demo", .dir = t.dir};
+		id_uuid(row.uuid);
+		if (round)
+			test_sessions_set(&t, "SESSION_BIND_HOST", "0.0.0.0");
+		assert_ok(plan_make_dir(&row, err));
+		assert_ok(plan_write(t.st, &row, err));
+		struct err err = {0};
+		cleanup_json cJSON *plan = plan_read(t.dir, &err);
+		const cJSON *env = json_at(plan, "env");
+		for (size_t i = 0; i < ARRAY_LEN(hosts); i++)
+			assert_string_equal(json_text(env, hosts[i]), round ? "0.0.0.0" : "127.0.0.1");
+		assert_non_null(json_text(env, "GATEWAY_TOKEN")); /* without it the gateway would refuse */
+		assert_int_equal(strncmp(json_text(env, "GATEWAY_URL"), "ws://127.0.0.1:", 15), 0);
+	}
+	test_state_close(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(dotenv_reads_back),
 	        cmocka_unit_test(damaged),
+	        cmocka_unit_test(services_listen_where_they_are_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

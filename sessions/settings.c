@@ -62,6 +62,12 @@ const struct setting session_settings[] = {
          .max = 65535,
          .group = GROUP,
          .help = "Host ports sessions are given on 127.0.0.1; 0-0: none"},
+        {.key = "SESSION_BIND_HOST",
+         .type = SETTING_TEXT,
+         .def = "127.0.0.1",
+         .group = GROUP,
+         .help = "Address the services of a session listen on (0.0.0.0 in a container that publishes their "
+                 "ports)"},
         {.key = "SESSION_NESTED_PORTS",
          .type = SETTING_INT,
          .def = "12",

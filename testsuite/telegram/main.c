@@ -20,13 +20,20 @@ const struct setting telegram_settings[] = {
          .def = "127.0.0.1",
          .group = "Built-in Telegram server",
          .help = "Address it listens on; on loopback it answers to local names only"},
+        {.key = "TELEGRAM_CREDENTIALS",
+         .type = SETTING_TEXT,
+         .secret = true,
+         .group = "Built-in Telegram server",
+         .help = "Token, key and users as JSON, written to STATE_DIR/telegram.json when there is none "
+                 "(default: it makes them up)"},
         {.key = NULL},
 };
 
 static int serve(struct loop *loop, const struct config *cfg, const char *dir, struct err *err)
 {
 	cleanup_json cJSON *credentials = NULL;
-	const char *host = config_text(cfg, "TELEGRAM_HOST");
+	const char *host = config_text(cfg, "TELEGRAM_HOST"),
+	           *given = config_text(cfg, "TELEGRAM_CREDENTIALS");
 	struct telegram_options options = {.dir = dir,
 	                                   .host = host,
 	                                   .port = (int)config_int(cfg, "TELEGRAM_PORT"),
@@ -34,6 +41,8 @@ static int serve(struct loop *loop, const struct config *cfg, const char *dir, s
 	                                                   config_bool(cfg, "TELEGRAM_RATE_LIMIT")};
 	struct tg *tg = NULL;
 
+	if (given && stack_credentials_give(dir, given, err) < 0)
+		return -1;
 	if (stack_credentials(dir, false, &credentials, err) < 0 ||
 	    telegram_open(&tg, loop, &options, credentials, err) < 0)
 		return -1;
