@@ -5,6 +5,7 @@
 #include "cli/term.h"
 #include "compose/stack.h"
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/http_client.h"
 #include "core/mem.h"
 #include "sessions/session.h"
@@ -154,17 +155,52 @@ static bool ask(cJSON *part, struct state *st)
 	return healthy;
 }
 
+/* The part that process 1 of this container is: the first of its arguments that names one. NULL on a machine of its own. */
+static cJSON *part_of_container(const struct config *cfg)
+{
+	char line[1024];
+	cJSON *all = plane_health_urls(cfg, true), *part = NULL;
+	ssize_t n = file_peek("/proc/1/cmdline", line, sizeof(line));
+	for (const char *arg = line; !part && n > 0 && arg < line + n; arg += strlen(arg) + 1)
+		cJSON_ArrayForEach(part, all) if (!strcmp(json_text(part, "part"), arg)) break;
+	if (part)
+		cJSON_DetachItemViaPointer(all, part);
+	cJSON_Delete(all);
+	return part;
+}
+
+/* For the container engine, which asks every few seconds: one part, no table. */
+static int health_self(const struct config *cfg, struct err *err)
+{
+	cleanup_json cJSON *part = part_of_container(cfg);
+	cleanup_state struct state *st = NULL;
+	if (!part)
+		return err_set(err, ERR_STATE,
+		               "process 1 is none of ours: --self is for the health check of a container");
+	if (!json_text(part, "url") && state_open(&st, cfg, err))
+		return -1;
+	if (!ask(part, st))
+		return err_set(err, ERR_FAILED, "%s is unhealthy: %s", json_text(part, "part"),
+		               json_text(part, "detail"));
+	printf("%s is healthy\n", json_text(part, "part"));
+	return 0;
+}
+
 int cli_health(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	static const struct term_column columns[] = {
 	        {"PART", "part"}, {"HEALTH", "status"}, {"DETAIL", "detail"}};
-	bool json = false, builtin;
-	const struct arg table[] = {{"json", ARG_FLAG, &json}, {0}};
-	struct args a = {"codefoundry health [PART] [--json]   e.g. codefoundry health gateway", table,
-	                 .most = 1};
+	bool json = false, self = false, builtin;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {"self", ARG_FLAG, &self}, {0}};
+	struct args a = {"codefoundry health [PART] [--json]   e.g. codefoundry health gateway; --self: in a "
+	                 "container",
+	                 table, .most = 1};
 	cleanup_state struct state *st = NULL;
-	if (args_parse(&a, argc, argv, err) || plane_builtin_telegram(cfg, &builtin, err) ||
-	    state_open(&st, cfg, err))
+	if (args_parse(&a, argc, argv, err))
+		return -1;
+	if (self)
+		return health_self(cfg, err);
+	if (plane_builtin_telegram(cfg, &builtin, err) || state_open(&st, cfg, err))
 		return -1;
 	cleanup_json cJSON *all = plane_health_urls(cfg, builtin), *asked = json_array();
 	int ill = 0;

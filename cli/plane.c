@@ -19,6 +19,18 @@ int plane_builtin_telegram(const struct config *cfg, bool *builtin, struct err *
 	               config_was_placeholder(cfg, "TELEGRAM_BOT_TOKEN") ? "only a placeholder" : "not set");
 }
 
+/* The numeric address the part ${command} listens on, borrowed. */
+static const char *host_of(const struct config *cfg, const char *command)
+{
+	static const char *const keys[][2] = {
+	        {"telegram", "TELEGRAM_HOST"}, {"gateway", "GATEWAY_HOST"}, {"bot", "BOT_HOST"}};
+	const char *host = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (!strcmp(keys[i][0], command))
+			host = config_text(cfg, keys[i][1]);
+	return host && strcmp(host, "localhost") != 0 ? host : "127.0.0.1";
+}
+
 char *plane_dir(const char *state_dir)
 {
 	return mem_printf("%s/up", state_dir);
@@ -113,13 +125,11 @@ static const char *also_wanted_by(const struct plane *plane, const struct stack_
 
 int plane_check_ports(const struct plane *plane, const struct config *cfg, struct err *err)
 {
-	const char *gateway_host = config_text(cfg, "GATEWAY_HOST");
 	cleanup_str struct str lines = STR_INIT;
 	for (const struct stack_service *s = stack_services; s->name; s++) {
 		for (const struct stack_port *p = s->ports; runs(plane, s) && p->key; p++) {
 			int port = (int)config_int(cfg, p->key);
-			const char *host =
-			        !strcmp(s->command, "gateway") && gateway_host ? gateway_host : "127.0.0.1";
+			const char *host = host_of(cfg, s->command);
 			struct err why;
 			const char *other = also_wanted_by(plane, p, port, cfg);
 			if (other)
@@ -148,9 +158,13 @@ cJSON *plane_health_urls(const struct config *cfg, bool builtin)
 	for (size_t i = builtin ? 0 : 1; i < ARRAY_LEN(parts); i++) {
 		cJSON *part = json_object();
 		json_add_text(part, "part", parts[i].part);
-		cleanup_free char *url = parts[i].key ? mem_printf("http://127.0.0.1:%lld/health",
-		                                                   (long long)config_int(cfg, parts[i].key))
-		                                      : NULL;
+		const char *host = host_of(cfg, parts[i].part);
+		bool any = !strcmp(host, "0.0.0.0") || !strcmp(host, "::"), v6 = strchr(host, ':');
+		cleanup_free char *url = NULL;
+		if (parts[i].key)
+			url = mem_printf("http://%s%s%s:%lld/health", v6 && !any ? "[" : "",
+			                 any ? "127.0.0.1" : host, v6 && !any ? "]" : "",
+			                 (long long)config_int(cfg, parts[i].key));
 		json_add_text(part, "url", url);
 		cJSON_AddItemToArray(list, part);
 	}
