@@ -4,6 +4,7 @@
  * curl has returned. */
 #include "core/http_client.h"
 
+#include "core/clock.h"
 #include "core/http_transfer.h"
 #include "core/mem.h"
 #include <errno.h>
@@ -314,18 +315,61 @@ void http_client_close(struct http_client *client)
 
 /* ---- blocking ---- */
 
+/* What curl_easy_perform does, but awake often enough to ask ${req}->go_on. Returns -1 when that said no. */
+static int perform(CURLM *multi, const struct http_request *req, CURLcode *code)
+{
+	int64_t asked = INT64_MIN / 2;
+	int running = 1, left;
+	CURLMsg *msg;
+
+	for (;;) {
+		CURLMcode rc = curl_multi_perform(multi, &running);
+
+		if (rc == CURLM_OK && running && req->go_on && clock_mono_ms() - asked >= HTTP_ASK_MS / 2) {
+			if (!req->go_on(req->arg))
+				return -1;
+			asked = clock_mono_ms();
+		}
+		if (rc == CURLM_OK && running)
+			rc = curl_multi_poll(multi, NULL, 0, req->go_on ? HTTP_ASK_MS / 2 : 1000, NULL);
+		if (rc != CURLM_OK) {
+			*code = CURLE_OUT_OF_MEMORY;
+			return 0;
+		}
+		if (running)
+			continue;
+		msg = curl_multi_info_read(multi, &left);
+		*code = msg ? msg->data.result : CURLE_OUT_OF_MEMORY;
+		return 0;
+	}
+}
+
+static int transfer(struct http_transfer *t, const struct http_request *req, struct http_reply *reply,
+                    struct http_response *res, struct err *err)
+{
+	CURLM *multi = curl_multi_init();
+	CURLcode code = CURLE_OUT_OF_MEMORY;
+	bool stopped = false;
+
+	if (multi && curl_multi_add_handle(multi, t->easy) == CURLM_OK) {
+		stopped = perform(multi, req, &code);
+		/* what came is part of the easy handle and outlives this */
+		curl_multi_remove_handle(multi, t->easy);
+	}
+	curl_multi_cleanup(multi);
+	reply->heard = http_transfer_heard(t, code);
+	return stopped ? err_set(err, ERR_CANCELLED, "%s: cancelled", t->origin)
+	               : http_transfer_result(t, code, res, err);
+}
+
 int http_fetch(const struct http_request *req, struct http_reply *reply, struct err *err)
 {
 	struct http_transfer t = {0};
 	struct http_response res = {.retry_after_s = -1};
-	int rc = http_transfer_init(&t, NULL, req, NULL, err);
+	int rc = http_transfer_init(&t, NULL, req, req->arg, err);
 
-	if (!rc) {
-		CURLcode code = curl_easy_perform(t.easy);
-
-		reply->heard = http_transfer_heard(&t, code);
-		rc = http_transfer_result(&t, code, &res, err);
-	}
+	if (!rc)
+		rc = transfer(&t, req, reply, &res, err);
 	if (!rc) {
 		reply->status = res.status;
 		snprintf(reply->content_type, sizeof(reply->content_type), "%s", res.content_type);

@@ -9,6 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define HTTP_NO_LIMIT (-1)
+#define HTTP_ASK_MS 200
+
 struct http_part { /* of multipart/form-data; `filename` NULL: a plain field */
 	const char *name, *filename, *content_type;
 	const void *data;
@@ -23,13 +26,18 @@ struct http_request {
 	const char *content_type;   /* of the body */
 	const void *body;           /* copied */
 	size_t body_len;
+	int body_fd; /* > 0: the body is this regular file from its beginning, read as it is sent (borrowed) */
 	const struct http_part *parts; /* data copied */
 	size_t n_parts;
-	int64_t connect_ms, total_ms; /* 0: 5 s, 30 s */
+	int64_t connect_ms, total_ms; /* 0: 5 s, 30 s; total_ms HTTP_NO_LIMIT: none */
 	int64_t idle_ms; /* give up when nothing arrives for so long; 0: only the total limit. Second granularity */
 	size_t max_body; /* 0: 8 MiB */
-	/* Called with pieces of the body as they come (then the response has none); may be NULL. */
-	void (*on_data)(void *arg, const char *data, size_t len);
+	/* Called with pieces of the body of a 2xx answer as they come (then the response has none) and says whether it wants
+	 * more: the transfer ends well there if not. May be NULL. */
+	bool (*on_data)(void *arg, const char *data, size_t len);
+	/* Only of http_fetch: asked at least every HTTP_ASK_MS while it blocks; false: ERR_CANCELLED. May be NULL. */
+	bool (*go_on)(void *arg);
+	void *arg; /* of both in http_fetch; http_start has its own */
 };
 
 struct http_response {

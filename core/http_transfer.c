@@ -2,10 +2,13 @@
 
 #include "core/clock.h"
 #include "core/mem.h"
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define CONNECT_MS 5000
 #define TOTAL_MS 30000
@@ -14,6 +17,14 @@
 static void init_curl(void)
 {
 	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static bool is_success(struct http_transfer *t)
+{
+	long status = 0;
+
+	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+	return status / 100 == 2;
 }
 
 static size_t take_data(char *data, size_t size, size_t count, void *arg)
@@ -28,11 +39,11 @@ static size_t take_data(char *data, size_t size, size_t count, void *arg)
 		return CURL_WRITEFUNC_ERROR;
 	}
 	t->seen += n;
-	if (t->on_data)
-		t->on_data(t->arg, data, n);
+	if (t->on_data && is_success(t))
+		t->enough = !t->on_data(t->arg, data, n);
 	else
 		str_addn(&t->body, data, n);
-	return t->abandoned ? CURL_WRITEFUNC_ERROR : n;
+	return t->abandoned || t->enough ? CURL_WRITEFUNC_ERROR : n;
 }
 
 /* curl's own limit looks at the mean speed of some seconds, so a burst hides the silence behind it. It stays set as what
@@ -134,12 +145,51 @@ static void add_parts(struct http_transfer *t, const struct http_request *req)
 	curl_easy_setopt(t->easy, CURLOPT_MIMEPOST, t->mime);
 }
 
+/* A body that is a file is read at an offset of our own: curl may begin again, and the descriptor's stays. */
+static size_t give_file(char *buf, size_t size, size_t count, void *arg)
+{
+	struct http_transfer *t = arg;
+	ssize_t n;
+
+	do
+		n = pread(t->body_fd, buf, size * count, (off_t)t->sent);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return CURL_READFUNC_ABORT;
+	t->sent += n;
+	return (size_t)n;
+}
+
+static int seek_file(void *arg, curl_off_t offset, int origin)
+{
+	struct http_transfer *t = arg;
+
+	t->sent = offset;
+	return origin == SEEK_SET ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_CANTSEEK;
+}
+
+static void add_file(struct http_transfer *t, int fd)
+{
+	struct stat st = {0};
+
+	fstat(fd, &st);
+	t->body_fd = fd;
+	curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
+	curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)st.st_size);
+	curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, give_file);
+	curl_easy_setopt(t->easy, CURLOPT_READDATA, t);
+	curl_easy_setopt(t->easy, CURLOPT_SEEKFUNCTION, seek_file);
+	curl_easy_setopt(t->easy, CURLOPT_SEEKDATA, t);
+}
+
 static void add_body(struct http_transfer *t, const struct http_request *req)
 {
 	const char *method = req->method;
 
 	if (req->n_parts) {
 		add_parts(t, req);
+	} else if (req->body_fd > 0) {
+		add_file(t, req->body_fd);
 	} else if (req->body || req->body_len || (method && !strcmp(method, "POST"))) {
 		curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
 		curl_easy_setopt(t->easy, CURLOPT_COPYPOSTFIELDS, req->body ? req->body : "");
@@ -152,7 +202,7 @@ static void add_body(struct http_transfer *t, const struct http_request *req)
 
 static void set_limits(struct http_transfer *t, const struct http_request *req)
 {
-	t->total_ms = req->total_ms > 0 ? req->total_ms : TOTAL_MS;
+	t->total_ms = req->total_ms == HTTP_NO_LIMIT ? 0 : req->total_ms > 0 ? req->total_ms : TOTAL_MS;
 	t->idle_s = req->idle_ms > 0 ? (req->idle_ms + 999) / 1000 : 0;
 	t->max_body = req->max_body ? req->max_body : req->on_data ? SIZE_MAX : MAX_BODY;
 	t->body = STR_INIT_MAX(t->max_body);
@@ -240,7 +290,7 @@ static int set_timeout(struct http_transfer *t, struct err *err)
 	if (sent_us == 0)
 		return err_set(err, ERR_TIMEOUT, "%s: no connection within %.1f s", t->origin,
 		               (double)total_us / 1e6);
-	if (t->idle || (t->idle_s && total_us / 1000 < t->total_ms))
+	if (t->idle || (t->idle_s && (!t->total_ms || total_us / 1000 < t->total_ms)))
 		return err_set(err, ERR_TIMEOUT, "%s: nothing arrived for %lld s", t->origin,
 		               (long long)t->idle_s);
 	return err_set(err, ERR_TIMEOUT, "%s: no complete answer within %.1f s", t->origin,
@@ -281,7 +331,7 @@ int http_transfer_result(struct http_transfer *t, CURLcode code, struct http_res
 	curl_off_t retry_s = 0;
 	char *type = NULL;
 
-	if (code != CURLE_OK)
+	if (code != CURLE_OK && !(t->enough && code == CURLE_WRITE_ERROR))
 		return set_error(t, code, err);
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &res->status);
 	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &type);

@@ -15,13 +15,16 @@ struct http_transfer {
 	struct str body;
 	size_t seen, max_body; /* bytes that came, and may come */
 	int64_t total_ms, idle_s;
-	void (*on_data)(void *arg, const char *data, size_t len);
+	bool (*on_data)(void *arg, const char *data, size_t len);
 	void *arg;
 	curl_off_t moved; /* bytes in both directions */
 	int64_t moved_ms; /* when that changed last, monotonic */
 	bool idle;        /* given up for silence */
 	bool abandoned;   /* nobody wants to hear of it any more */
 	bool too_large;
+	bool enough;      /* on_data wants no more */
+	int body_fd;      /* borrowed; <= 0: none */
+	curl_off_t sent;  /* bytes of it */
 	char origin[280]; /* "https://host:port", or the path of a Unix socket */
 	char detail[CURL_ERROR_SIZE];
 };
