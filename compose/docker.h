@@ -20,8 +20,9 @@ const char *docker_socket(struct err *err);
 /** Whether this machine is meant to have an engine: DOCKER_HOST is set, its socket is there, or dockerd is installed. It need not answer. */
 bool docker_expected(void);
 
-/** Ask the engine who it is, in at most 3 s: {"version","api","os","arch","driver","cgroup","root"}. NULL with ERR_ENGINE that says
- * what to do (start it, be in group docker, ENGINE=process). */
+/** Ask the engine who it is, in at most 3 s: {"version","api","os","arch","driver","cgroup","root"} (os and arch as
+ * images name them: "linux", "amd64"; cgroup: "1", "2"). NULL with ERR_ENGINE that says what to do (start it, be in group docker,
+ * ENGINE=process). */
 cJSON *docker_info(struct err *err);
 
 /** GET ${path} ("/containers/json?all=1"; the version is put before it). NULL: ERR_NOT_FOUND for 404, ERR_ENGINE when the engine
@@ -42,7 +43,8 @@ const char *docker_kind_name(enum docker_kind kind);
  * "created":unix s,"ports":[{"ip","host","container","protocol"}]}. NULL with ${err}. */
 cJSON *docker_list(enum docker_kind kind, const char *const labels[], struct err *err);
 
-/** Remove by id, by force where there is force; one that is gone already is fine. */
+/** Remove by id (also its anonymous volumes), by force where there is force; one that is gone already, or that somebody else removes
+ * right now, is fine. ERR_BUSY: a network or volume that is in use. */
 int docker_remove(enum docker_kind kind, const char *id, struct err *err);
 
 /** Percent-encode ${text} for use in a path or query; the caller frees it. */
@@ -56,20 +58,30 @@ struct docker_output {
 void docker_output_free(struct docker_output *out);
 
 /** Run ${argv} in ${container} without a terminal or input, at most ${timeout_ms}, keeping ${max} bytes of output. Returns 0 whatever the program's
- * exit code (126, 127: it could not be run), or -1. */
+ * exit code (126, 127: it could not be run, and why is the output), or -1 with ${out} empty: ERR_NOT_FOUND, ERR_STATE for a container
+ * that does not run or is paused. After ${timeout_ms} the program's process group gets KILL (the engine has no call for that: from
+ * here by the pid it tells, checked to be the container's, or with the container's own kill(1) when that is not ours to kill) and 2 s to
+ * be gone; exit_code is -1. What left the group, or runs on another machine than we, is left behind; so is what a program that was
+ * over in time started in the background, and its output is not waited for beyond ${timeout_ms}. */
 int docker_exec(const char *container, const char *const argv[], int64_t timeout_ms, size_t max,
                 struct docker_output *out, struct err *err);
 
-/** The last ${n} log lines of ${container}, both streams, each as "<RFC 3339 time> text" when ${times}: an array of texts, oldest first. */
+/** The last ${n} log lines of ${container}, both streams, each as "<RFC 3339 time> text" when ${times}: an array of texts (UTF-8, cut at
+ * 64 KiB, 8 MiB in all), oldest first. Of two streams each keeps its order. NULL with ${err}. */
 cJSON *docker_logs(const char *container, int n, bool times, struct err *err);
 
 /** Read the regular file ${path} in ${container} (running or not), at most ${max} bytes. ERR_NOT_FOUND, ERR_LIMIT; ERR_INVALID
- * when it is something else, a directory say. Transfers ${*text} (NUL-terminated; ${*len} may be NULL). */
+ * when it is something else, a directory or a link say. Volumes are seen, a tmpfs and /proc are not. Transfers ${*text} (NUL-terminated; ${*len} may be NULL). */
 int docker_read_file(const char *container, const char *path, size_t max, char **text, size_t *len,
                      struct err *err);
 
+/** Give the images of a docker-save archive to the engine, read from disk as it is sent. Waits ${timeout_ms} at most (0: 5 min).
+ * ERR_NOT_FOUND when there is no such file, ERR_FAILED with what the engine says of it. */
+int docker_load(const char *archive_path, int64_t timeout_ms, struct err *err);
+
 /** Follow the engine's events from ${since_ms} (milliseconds since the epoch; also those that are past) of objects that carry
- * ${label}: ${fn} gets each one ({"Type","Action","Actor":{"ID","Attributes":{…}},"timeNano"}) and returns whether to go on;
+ * ${label} (that is containers: the engine's events of networks and volumes name no labels; of the past it keeps the last 256):
+ * ${fn} gets each one ({"Type","Action","Actor":{"ID","Attributes":{…}},"timeNano"}) and returns whether to go on;
  * ${go_on} is asked at least every 200 ms (may be NULL). Returns 0 when one of them said no, -1 when the stream broke
  * (ERR_ENGINE). Blocks. */
 int docker_events(int64_t since_ms, const char *label, bool (*fn)(void *arg, const cJSON *event),

@@ -1,0 +1,249 @@
+#include "compose/docker.h"
+
+#include "compose/docker_http.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include "core/str.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define INFO_TIMEOUT_MS 3000
+#define LOAD_TIMEOUT_MS (5 * 60 * 1000)
+#define GONE_TIMEOUT_MS 10000
+
+/* ---- calls ---- */
+
+static bool is_success(const struct http_reply *reply)
+{
+	return reply->status / 100 == 2 || reply->status == 304;
+}
+
+static cJSON *get_within(const char *path, int64_t timeout_ms, struct err *err)
+{
+	struct http_request req = {.total_ms = timeout_ms, .connect_ms = timeout_ms};
+	struct http_reply reply = {0};
+	cJSON *j = NULL;
+
+	if (docker_request(&req, path, &reply, err))
+		return NULL;
+	if (is_success(&reply))
+		j = docker_json(&reply, err);
+	else
+		docker_refusal(&reply, err);
+	http_reply_free(&reply);
+	return j;
+}
+
+cJSON *docker_get(const char *path, struct err *err)
+{
+	return get_within(path, 0, err);
+}
+
+int docker_call(const char *method, const char *path, const cJSON *body, int64_t timeout_ms, cJSON **reply,
+                struct err *err)
+{
+	cleanup_free char *text = body ? json_print(body) : NULL;
+	struct http_request req = {.method = method,
+	                           .total_ms = timeout_ms,
+	                           .body = text,
+	                           .body_len = text ? strlen(text) : 0,
+	                           .content_type = text ? "application/json" : NULL};
+	struct http_reply got = {0};
+	int rc = 0;
+
+	if (docker_request(&req, path, &got, err))
+		return -1;
+	if (!is_success(&got))
+		rc = docker_refusal(&got, err);
+	/* some answer with plain text or a stream of JSON: that is no value for the caller */
+	if (!rc && reply)
+		*reply = got.len ? json_parse(got.body, got.len, &(struct err){0}) : NULL;
+	http_reply_free(&got);
+	return rc;
+}
+
+cJSON *docker_info(struct err *err)
+{
+	int64_t deadline = clock_mono_ms() + INFO_TIMEOUT_MS;
+	cleanup_json cJSON *version = get_within("/version", INFO_TIMEOUT_MS, err);
+	int64_t left = deadline - clock_mono_ms();
+	cleanup_json cJSON *info = version ? get_within("/info", left > 0 ? left : 1, err) : NULL;
+
+	if (!info)
+		return NULL;
+	if (!json_text(version, "ApiVersion") || !json_text(info, "DockerRootDir")) {
+		err_set(err, ERR_ENGINE, "what answers as Docker does not say who it is");
+		return NULL;
+	}
+	cJSON *out = json_object();
+	json_add_text(out, "version", json_text(version, "Version"));
+	json_add_text(out, "api", json_text(version, "ApiVersion"));
+	json_add_text(out, "os", json_text(version, "Os"));
+	json_add_text(out, "arch", json_text(version, "Arch"));
+	json_add_text(out, "driver", json_text(info, "Driver"));
+	json_add_text(out, "cgroup", json_text(info, "CgroupVersion"));
+	json_add_text(out, "root", json_text(info, "DockerRootDir"));
+	return out;
+}
+
+/* ---- objects ---- */
+
+static const struct {
+	const char *name, *list, *one;
+	const char *removal; /* query */
+	const char *inside;  /* of the listing's answer: the array; NULL: the answer is one */
+	const char *id;      /* key */
+} kinds[DOCKER_KINDS] = {
+        [DOCKER_CONTAINER] = {"container", "/containers/json?all=1&", "/containers", "?force=1&v=1", NULL,
+                              "Id"},
+        [DOCKER_NETWORK] = {"network", "/networks?", "/networks", "", NULL, "Id"},
+        [DOCKER_VOLUME] = {"volume", "/volumes?", "/volumes", "?force=1", "Volumes", "Name"},
+};
+
+const char *docker_kind_name(enum docker_kind kind)
+{
+	return kinds[kind].name;
+}
+
+/* A container linked to others has their paths as further names: its own has no second slash. */
+static const char *own_name(const cJSON *names)
+{
+	for (const cJSON *n = names ? names->child : NULL; n; n = n->next)
+		if (cJSON_IsString(n) && n->valuestring[0] == '/' && !strchr(n->valuestring + 1, '/'))
+			return n->valuestring + 1;
+	return "";
+}
+
+static cJSON *ports_of(const cJSON *given)
+{
+	cJSON *ports = json_array();
+
+	for (const cJSON *p = given ? given->child : NULL; p; p = p->next) {
+		cJSON *port = json_object();
+
+		json_add_text(port, "ip", json_text_or(p, "IP", ""));
+		json_add_int(port, "host", json_int(p, "PublicPort", 0));
+		json_add_int(port, "container", json_int(p, "PrivatePort", 0));
+		json_add_text(port, "protocol", json_text_or(p, "Type", "tcp"));
+		cJSON_AddItemToArray(ports, port);
+	}
+	return ports;
+}
+
+static cJSON *object_of(enum docker_kind kind, const cJSON *given)
+{
+	cJSON *o = json_object();
+	const cJSON *labels = json_at(given, "Labels");
+	bool container = kind == DOCKER_CONTAINER;
+
+	json_add_text(o, "id", json_text_or(given, kinds[kind].id, ""));
+	json_add_text(o, "name",
+	              container ? own_name(json_at(given, "Names")) : json_text_or(given, "Name", ""));
+	json_add(o, "labels", cJSON_IsObject(labels) ? cJSON_Duplicate(labels, true) : json_object());
+	if (container) {
+		json_add_text(o, "state", json_text_or(given, "State", ""));
+		json_add_text(o, "status", json_text_or(given, "Status", ""));
+		json_add_text(o, "image", json_text_or(given, "Image", ""));
+		json_add_int(o, "created", json_int(given, "Created", 0));
+		json_add(o, "ports", ports_of(json_at(given, "Ports")));
+	}
+	return o;
+}
+
+static char *filters_of(const char *const labels[])
+{
+	cleanup_json cJSON *filters = json_object();
+	cJSON *list = json_array();
+
+	for (const char *const *l = labels; l && *l; l++)
+		cJSON_AddItemToArray(list, cJSON_CreateString(*l));
+	json_add(filters, "label", list);
+	cleanup_free char *text = json_print(filters);
+	return docker_escape(text);
+}
+
+cJSON *docker_list(enum docker_kind kind, const char *const labels[], struct err *err)
+{
+	cleanup_free char *filters = filters_of(labels);
+	cleanup_free char *path = mem_printf("%sfilters=%s", kinds[kind].list, filters);
+	cleanup_json cJSON *answer = docker_get(path, err);
+	const cJSON *given = kinds[kind].inside ? json_at(answer, kinds[kind].inside) : answer;
+
+	if (!answer)
+		return err_wrap(err, "list %ss", kinds[kind].name), NULL;
+	/* no volumes: null */
+	if (!cJSON_IsArray(given) && !(kinds[kind].inside && (!given || cJSON_IsNull(given)))) {
+		err_set(err, ERR_ENGINE, "list %ss: what answers as Docker sent no list", kinds[kind].name);
+		return NULL;
+	}
+	cJSON *out = json_array();
+	for (const cJSON *g = given ? given->child : NULL; g; g = g->next)
+		cJSON_AddItemToArray(out, object_of(kind, g));
+	return out;
+}
+
+/* Somebody else removes it at this moment: wait for that. */
+static bool is_gone_soon(const char *id)
+{
+	cleanup_free char *path = mem_printf("/containers/%s/wait?condition=removed", id);
+	struct err why = {0};
+
+	return !docker_call("POST", path, NULL, GONE_TIMEOUT_MS, NULL, &why) || why.code == ERR_NOT_FOUND;
+}
+
+int docker_remove(enum docker_kind kind, const char *id, struct err *err)
+{
+	if (docker_check_id(id, err))
+		return err_wrap(err, "remove %s", kinds[kind].name);
+	cleanup_free char *path = mem_printf("%s/%s%s", kinds[kind].one, id, kinds[kind].removal);
+
+	if (!docker_call("DELETE", path, NULL, 0, NULL, err) || err->code == ERR_NOT_FOUND)
+		return 0;
+	if (kind == DOCKER_CONTAINER && err->code == ERR_BUSY && strstr(err->msg, "in progress") &&
+	    is_gone_soon(id))
+		return 0;
+	/* a network in use is refused with 403, a volume with 409 */
+	if (err->code == ERR_FAILED && strstr(err->msg, "has active endpoints"))
+		err->code = ERR_BUSY;
+	return err_wrap(err, "remove %s %.64s", kinds[kind].name, id);
+}
+
+/* ---- images ---- */
+
+/* The answer is a stream of JSON objects, one per line: progress, and perhaps what went wrong. */
+static int check_progress(char *text, struct err *err)
+{
+	char *rest = text, *line;
+
+	while ((line = strsep(&rest, "\n"))) {
+		cleanup_json cJSON *j = *line ? json_parse(line, strlen(line), err) : NULL;
+		const char *why = json_text(j, "error");
+
+		if (why)
+			return err_set(err, ERR_FAILED, "Docker: %s", why);
+	}
+	return 0;
+}
+
+int docker_load(const char *archive_path, int64_t timeout_ms, struct err *err)
+{
+	cleanup_close int fd = open(archive_path, O_RDONLY | O_CLOEXEC);
+	struct http_request req = {.method = "POST",
+	                           .content_type = "application/x-tar",
+	                           .body_fd = fd,
+	                           .total_ms = timeout_ms > 0 ? timeout_ms : LOAD_TIMEOUT_MS};
+	struct http_reply reply = {0};
+	int rc;
+
+	if (fd < 0)
+		return err_sys(err, errno, "load image: %s", archive_path);
+	if (docker_request(&req, "/images/load?quiet=1", &reply, err))
+		return err_wrap(err, "load image %s", archive_path);
+	rc = is_success(&reply) ? check_progress(reply.body, err) : docker_refusal(&reply, err);
+	http_reply_free(&reply);
+	return rc ? err_wrap(err, "load image %s", archive_path) : 0;
+}
