@@ -127,7 +127,7 @@ static int await_ready(const struct session_row *row, int fd, struct err *err)
 static int process_launch(struct job *job, const struct session_row *row, struct err *err)
 {
 	struct state *st = job_state(job);
-	cleanup_json cJSON *plan = plan_read(row->dir, err);
+	cleanup_json cJSON *plan = plan_read_marked(row->dir, err);
 	if (!plan)
 		return -1;
 	cleanup_free char *log_path = mem_printf("%s/supervisor.log", row->dir);

@@ -25,6 +25,12 @@ int operation_find(struct state *st, const char *name, struct session_row *row, 
 /** Find the row ${job} works on and take its guard, waiting for it. Returns 1 with both, 0 when there is none, or -1. */
 int operation_own(struct job *job, int *guard, struct session_row *row, struct err *err);
 
+/** 0 when  is running, else -1 with ERR_STATE. */
+int operation_running(const struct session_row *row, struct err *err);
+
+/** 0 when  is one of 's, else -1 with ERR_NOT_FOUND naming those. */
+int operation_has_service(const struct session_row *row, const char *service, struct err *err);
+
 /** Whether ${job} may still change things: it is queued or runs. */
 bool operation_job_open(struct state *st, int64_t job);
 

@@ -30,6 +30,26 @@ int operation_find(struct state *st, const char *name, struct session_row *row, 
 	return -1;
 }
 
+int operation_running(const struct session_row *row, struct err *err)
+{
+	return row->state == SESSION_RUNNING
+	               ? 0
+	               : err_set(err, ERR_STATE, "session %s is %s, not running: start it first", row->name,
+	                         lifecycle_state_name(row->state));
+}
+
+int operation_has_service(const struct session_row *row, const char *service, struct err *err)
+{
+	cleanup_str struct str names = STR_INIT_MAX(512);
+	const cJSON *one;
+	if (json_has_text(json_at(row->spec, "services"), service))
+		return 0;
+	cJSON_ArrayForEach(one, json_at(row->spec, "services"))
+	        str_addf(&names, "%s%s", names.len ? ", " : "", cJSON_GetStringValue(one));
+	return err_set(err, ERR_NOT_FOUND, "session %s has no service %.40s: it has %s", row->name, service,
+	               str_text(&names));
+}
+
 bool operation_job_open(struct state *st, int64_t job)
 {
 	struct job_row row = {0};

@@ -170,6 +170,12 @@ int plan_write(struct state *st, const struct session_row *row, struct err *err)
 	return write_private(row->dir, "plan.json", text, err);
 }
 
+static cJSON *damaged(const char *dir, struct err *err)
+{
+	err_set(err, ERR_INVALID, "%s/plan.json is damaged: stop the session and start it again", dir);
+	return NULL;
+}
+
 cJSON *plan_read(const char *dir, struct err *err)
 {
 	cleanup_free char *path = mem_printf("%s/plan.json", dir), *text = NULL;
@@ -177,10 +183,13 @@ cJSON *plan_read(const char *dir, struct err *err)
 	if (file_read(path, PLAN_MAX, &text, &len, err))
 		return NULL;
 	cleanup_json cJSON *plan = json_parse(text, len, err);
-	if (!plan || !json_text(plan, "uuid") || !json_text(plan, "marker") ||
-	    !cJSON_IsArray(json_at(plan, "services"))) {
-		err_set(err, ERR_INVALID, "%s is damaged: stop the session and start it again", path);
-		return NULL;
-	}
+	if (!plan || !json_text(plan, "uuid") || !cJSON_IsArray(json_at(plan, "services")))
+		return damaged(dir, err);
 	return TAKE(plan);
+}
+
+cJSON *plan_read_marked(const char *dir, struct err *err)
+{
+	cleanup_json cJSON *plan = plan_read(dir, err);
+	return !plan || json_text(plan, "marker") ? TAKE(plan) : damaged(dir, err);
 }

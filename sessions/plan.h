@@ -14,9 +14,12 @@ int plan_make_dir(const struct session_row *row, struct err *err);
 /** Write plan.json and env; needs the directory and the leases. Again: the same settings, another GATEWAY_TOKEN. */
 int plan_write(struct state *st, const struct session_row *row, struct err *err);
 
-/** Read ${dir}/plan.json: {"uuid","name","marker","cgroup"?,"memory_mib","cpu_percent","services":[{"name","argv":[…]}],
+/** Read ${dir}/plan.json: {"uuid","name","marker"?,"cgroup"?,"memory_mib"?,"cpu_percent"?,"services":[{"name","argv"?:[…]}],
  * "env":{KEY:value}}. NULL with ${err}. */
 cJSON *plan_read(const char *dir, struct err *err);
+
+/** The same; one without a marker, which is no plan of processes, is refused. */
+cJSON *plan_read_marked(const char *dir, struct err *err);
 
 /** Append ${env} (object of texts) as a dotenv file: every value in double quotes. */
 void plan_dotenv(const cJSON *env, struct str *out);

@@ -70,6 +70,13 @@ static void damaged(void **data)
 		assert_null(plan_read(dir, &err));
 		assert_int_equal(err.code, ERR_INVALID);
 	}
+	/* one of another engine */
+	static const char unmarked[] = "{\"uuid\":\"x\",\"services\":[]}";
+	assert_ok(file_write(path, unmarked, strlen(unmarked), 0600, err));
+	cleanup_json cJSON *plan = plan_read(dir, &err);
+	assert_non_null(plan);
+	assert_null(plan_read_marked(dir, &err));
+	assert_int_equal(err.code, ERR_INVALID);
 	assert_ok(tree_remove(dir, err));
 }
 

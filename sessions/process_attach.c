@@ -81,7 +81,7 @@ int process_exec(struct state *st, const struct session_row *row, const char *se
 	static const int signals[] = {SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP};
 	(void)service; /* all have the same settings */
 	(void)tty;     /* the child is given ours, whatever it is */
-	cleanup_json cJSON *plan = plan_read(row->dir, err);
+	cleanup_json cJSON *plan = plan_read_marked(row->dir, err);
 	if (!plan)
 		return -1;
 	char **env = make_env(st, row, plan);

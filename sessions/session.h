@@ -12,7 +12,7 @@ extern const struct setting session_settings[];
 
 /*
  * Kinds; args → result:
- *  session.start   {name?, services?: [text]}  → {name, uuid, engine, ready_ms, expires_at, endpoints: [{service, name, url}]}
+ *  session.start   {name?, services?: [text], compose?: [absolute path of a compose file], env_file?: absolute path}  → {name, uuid, engine, ready_ms, expires_at, endpoints: [{service, name, url}]}
  *                  name absent: one is generated. A stopped session is resumed.
  *  session.stop    {name, keep?: bool}         → {name, receipt: {ok, <what the engine makes: processes, or containers, networks, volumes>, ports, files,
  *                                               leases, rows}} (all counts are what is LEFT)
@@ -30,8 +30,8 @@ extern const struct worker_task session_reap_task;
 int session_name_check(const char *name, struct err *err);
 
 /** Alive sessions (and failed ones kept for their reason, with ${all}) as an array of
- * {name, uuid, owner, engine, state, created_at, expires_at, age_ms, reason, endpoints, services: [{name, state, pid, restarts}]};
- * times in ms, services from the engine, now. */
+ * {name, uuid, owner, engine, state, created_at, expires_at, age_ms, reason, endpoints, services: [{name, state, pid, restarts, and health, image,
+ * ports where the engine has them}]}; times in ms, services from the engine, now. */
 cJSON *sessions_list(struct state *st, bool all, struct err *err);
 
 /** One of them, plus {dir, receipt?}; a removed one is answered from its receipt (state "removed"). NULL with ERR_NOT_FOUND. */
@@ -47,7 +47,30 @@ cJSON *session_logs(struct state *st, const char *name, const char *service, int
 /** Restart, stop, start or kill one service through the engine: ${op} "restart" "stop" "start" "kill". Blocks until done. */
 int session_service(struct state *st, const char *name, const char *service, const char *op, struct err *err);
 
-/** What a test runner needs to reach the session: {dir, state_dir, env: {KEY: value…}, credentials: {…as stack.h}}. */
+/** The name of the engine that runs new sessions on this machine, as ENGINE says; that setting itself when it is none of ours. Borrowed. */
+const char *session_engine(const struct config *cfg);
+
+/*
+ * What a person does with a service of a session that runs (ERR_STATE otherwise). ${service} must be one of its (ERR_NOT_FOUND).
+ */
+
+/** Run ${argv} (empty: a shell) in ${service} (NULL: test-runner if there is one, else the first) with this process's standard
+ * streams, ${tty}: in a terminal. Returns 0 and its exit code in ${*status}, or -1. */
+int session_exec(struct state *st, const char *name, const char *service, const char *const *argv, bool tty,
+                 int *status, struct err *err);
+
+/** Write the last ${n} log lines of ${service} (NULL: all, with prefixes) to standard output and then what comes, until
+ * interrupted; of these lines those of the last ${since_s} seconds when that is not 0. */
+int session_follow(struct state *st, const char *name, const char *service, int n, int64_t since_s,
+                   struct err *err);
+
+/** Read ${path} below the state directory of the session's stack, at most ${max} bytes (ERR_NOT_FOUND, ERR_LIMIT; ERR_INVALID for
+ * what is no file or leads out of it). Transfers ${*text} (may be NULL pointer: only whether it is there), NUL-terminated. */
+int session_read(struct state *st, const char *name, const char *path, size_t max, char **text,
+                 struct err *err);
+
+/** What a test runner needs to reach the session: {dir, state_dir, env: {KEY: value…}, credentials: {…as stack.h}}. Addresses in env
+ * are this host's. ERR_STATE when it does not run, or runs a compose file without the built-in stack. */
 cJSON *session_target(struct state *st, const char *name, struct err *err);
 
 /**

@@ -102,24 +102,13 @@ static cJSON *all_logs(struct state *st, const struct engine *engine, const stru
 	return merged;
 }
 
-static int no_service(const struct session_row *row, const char *service, struct err *err)
-{
-	cleanup_str struct str names = STR_INIT_MAX(512);
-	const cJSON *one;
-	cJSON_ArrayForEach(one, json_at(row->spec, "services"))
-	        str_addf(&names, "%s%s", names.len ? ", " : "", cJSON_GetStringValue(one));
-	return err_set(err, ERR_NOT_FOUND, "session %s has no service %.40s: it has %s", row->name, service,
-	               str_text(&names));
-}
-
 cJSON *session_logs(struct state *st, const char *name, const char *service, int n, struct err *err)
 {
 	cleanup_row struct session_row row = {0};
 	if (operation_find(st, name, &row, err))
 		return NULL;
 	const struct engine *engine = engine_by_name(row.engine, err);
-	if (!engine || (service && !json_has_text(json_at(row.spec, "services"), service) &&
-	                no_service(&row, service, err)))
+	if (!engine || (service && operation_has_service(&row, service, err)))
 		return NULL;
 	n = n < 1 ? 1 : n > LOG_LINES_MAX ? LOG_LINES_MAX : n;
 	return service ? engine->logs(st, &row, service, n) : all_logs(st, engine, &row, n);
@@ -137,13 +126,9 @@ int session_service(struct state *st, const char *name, const char *service, con
 	if (!known)
 		return err_set(err, ERR_INVALID,
 		               "%.20s: a service can be restarted, stopped, started and killed", op);
-	if (operation_find(st, name, &row, err))
+	if (operation_find(st, name, &row, err) || operation_running(&row, err) ||
+	    operation_has_service(&row, service, err))
 		return -1;
-	if (row.state != SESSION_RUNNING)
-		return err_set(err, ERR_STATE, "session %s is %s, not running", name,
-		               lifecycle_state_name(row.state));
-	if (!json_has_text(json_at(row.spec, "services"), service))
-		return no_service(&row, service, err);
 	const struct engine *engine = engine_by_name(row.engine, err);
 	if (!engine || engine->service(st, &row, service, op, err))
 		return err_wrap(err, "%s %s of session %s", op, service, name);
@@ -154,16 +139,21 @@ int session_service(struct state *st, const char *name, const char *service, con
 cJSON *session_target(struct state *st, const char *name, struct err *err)
 {
 	cleanup_row struct session_row row = {0};
-	if (operation_find(st, name, &row, err))
+	if (operation_find(st, name, &row, err) || operation_running(&row, err))
 		return NULL;
-	if (row.state != SESSION_RUNNING) {
-		err_set(err, ERR_STATE, "session %s is %s: start it first", name,
-		        lifecycle_state_name(row.state));
-		return NULL;
-	}
 	cleanup_json cJSON *plan = plan_read(row.dir, err), *credentials = NULL;
 	cleanup_free char *state = mem_printf("%s/state", row.dir);
-	if (!plan || stack_credentials(state, true, &credentials, err))
+	if (!plan)
+		return NULL;
+	if (!json_text(plan, "env.TELEGRAM_API_URL")) {
+		err_set(err, ERR_STATE,
+		        "session %s runs a compose file of its own, without the built-in stack: there is no "
+		        "bot "
+		        "and no gateway in it to talk to (use session exec)",
+		        name);
+		return NULL;
+	}
+	if (stack_credentials(state, true, &credentials, err))
 		return NULL;
 	cJSON *j = json_object();
 	json_add_text(j, "dir", row.dir);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define NAME_TRIES 100
+#define OWNER_CLI "cli:"
 
 /* -- admission -- */
 
@@ -190,10 +191,30 @@ static int take_up(struct job *job, char **name, struct err *err)
 
 /* -- the kind -- */
 
+/* Files are named by who sits at this machine: a chat could point at any. */
+static int check_files(struct job *job, struct err *err)
+{
+	const cJSON *files = json_at(job_args(job), "compose"), *one;
+	const char *env_file = json_text(job_args(job), "env_file");
+	if (!files && !json_at(job_args(job), "env_file"))
+		return 0;
+	if (strncmp(job_owner(job), OWNER_CLI, strlen(OWNER_CLI)) != 0)
+		return err_set(err, ERR_DENIED,
+		               "a compose file is named in a terminal of this machine only: "
+		               "codefoundry session start --compose FILE");
+	bool good = cJSON_GetArraySize(files) > 0 &&
+	            (!json_at(job_args(job), "env_file") || (env_file && *env_file == '/'));
+	cJSON_ArrayForEach(one, files) good &= cJSON_IsString(one) && *one->valuestring == '/';
+	return good ? 0
+	            : err_set(err, ERR_INVALID,
+	                      "compose is a list of absolute paths, and env_file, which goes with it, is "
+	                      "one");
+}
+
 static int start_run(struct job *job, struct err *err)
 {
 	const char *wanted = json_text(job_args(job), "name");
-	if (wanted && session_name_check(wanted, err))
+	if ((wanted && session_name_check(wanted, err)) || check_files(job, err))
 		return -1;
 	cleanup_free char *name = wanted ? mem_strdup(wanted) : NULL, *earlier = NULL;
 	int rc = take_up(job, &earlier, err);

@@ -46,8 +46,7 @@ static int remove_it(struct job *job, struct session_row *row, struct err *err)
 		cJSON_Delete(receipt);
 		return -1;
 	}
-	job_progress(job, "done", 100, "session %s is gone: no process, port, file or row is left",
-	             row->name);
+	job_progress(job, "done", 100, "session %s is gone: nothing of it is left", row->name);
 	return set_result(job, row->name, receipt);
 }
 

@@ -77,7 +77,7 @@ int session_supervise(struct state *st, const char *name, struct err *err)
 	if (rc)
 		return rc < 0 ? err_wrap(err, "supervise session %s", name)
 		              : err_set(err, ERR_BUSY, "session %s has a supervisor already", name);
-	cleanup_json cJSON *plan = plan_read(dir, err);
+	cleanup_json cJSON *plan = plan_read_marked(dir, err);
 	if (!plan || check_own(plan, name, err))
 		return err_wrap(err, "supervise session %s", name);
 	return run(dir, plan, st->install, err);
