@@ -6,7 +6,11 @@
 #include "core/mem.h"
 #include "sessions/session.h"
 #include "sessions/supervise.h"
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static void print_started(const cJSON *result)
 {
@@ -53,21 +57,74 @@ static int operate(const struct config *cfg, const char *kind, cJSON *owned, boo
 	return 0;
 }
 
+/* An absolute path of ${path}, which must be there and readable; the caller frees it. NULL with ${err}. */
+static char *absolute(const char *path, struct err *err)
+{
+	char cwd[PATH_MAX];
+	struct stat s;
+	if (stat(path, &s) || access(path, R_OK)) {
+		err_sys(err, errno, "%s", path);
+		return NULL;
+	}
+	if (!S_ISREG(s.st_mode)) {
+		err_set(err, ERR_INVALID, "%s is no file", path);
+		return NULL;
+	}
+	if (*path == '/')
+		return mem_strdup(path);
+	if (!getcwd(cwd, sizeof(cwd))) {
+		err_sys(err, errno, "current directory");
+		return NULL;
+	}
+	return mem_printf("%s/%s", cwd, path);
+}
+
+static int add_files(cJSON *args, const struct arg_list *compose, const char *env_file, struct err *err)
+{
+	cleanup_json cJSON *files = json_array();
+	for (size_t i = 0; i < compose->n; i++) {
+		cleanup_free char *path = absolute(compose->items[i], err);
+		if (!path)
+			return err_wrap(err, "--compose");
+		cJSON_AddItemToArray(files, cJSON_CreateString(path));
+	}
+	if (env_file) {
+		cleanup_free char *path = absolute(env_file, err);
+		if (!path)
+			return err_wrap(err, "--env-file");
+		if (!compose->n)
+			return err_set(err, ERR_USAGE, "--env-file goes with --compose FILE");
+		json_add_text(args, "env_file", path);
+	}
+	if (compose->n)
+		json_add(args, "compose", TAKE(files));
+	return 0;
+}
+
 static int verb_start(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	bool json = false;
-	struct arg_list services = {0};
-	const struct arg table[] = {{"json", ARG_FLAG, &json}, {"service", ARG_LIST, &services}, {0}};
-	struct args a = {"codefoundry session start [NAME] [--service S]… [--json]   e.g. session start demo",
-	                 table, .most = 1};
+	const char *env_file = NULL;
+	struct arg_list services = {0}, compose = {0};
+	const struct arg table[] = {{"json", ARG_FLAG, &json},
+	                            {"service", ARG_LIST, &services},
+	                            {"compose", ARG_LIST, &compose},
+	                            {"env-file", ARG_TEXT, &env_file},
+	                            {0}};
+	struct args a = {
+	        "codefoundry session start [NAME] [--service S]… [--compose FILE]… [--env-file FILE] [--json]"
+	        "   e.g. session start demo",
+	        table, .most = 1};
 	if (args_parse(&a, argc, argv, err))
 		return -1;
-	cJSON *args = json_object();
+	cleanup_json cJSON *args = json_object();
+	if (add_files(args, &compose, env_file, err))
+		return -1;
 	if (a.n)
 		json_add_text(args, "name", a.words[0]);
 	if (services.n)
 		json_add(args, "services", cJSON_CreateStringArray(services.items, (int)services.n));
-	return operate(cfg, "session.start", args, json, print_started, err);
+	return operate(cfg, "session.start", TAKE(args), json, print_started, err);
 }
 
 static int verb_stop(const struct config *cfg, int argc, char **argv, struct err *err)
@@ -142,8 +199,8 @@ static int verb_supervise(const struct config *cfg, int argc, char **argv, struc
 int cli_session(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	static const struct cli_verb verbs[] = {
-	        {"start", "start [NAME] [--service S]… [--json]", "make and start, or resume a stopped one",
-	         verb_start},
+	        {"start", "start [NAME] [--service S]… [--compose FILE]…",
+	         "make and start, or resume a stopped one", verb_start},
 	        {"stop", "stop NAME [--keep] [--json]", "stop and remove (--keep: only stop)", verb_stop},
 	        {"restart", "restart NAME [SERVICE] [--json]", "restart it, or one service", verb_restart},
 	        {"extend", "extend NAME [--minutes N] [--json]", "let it live longer", verb_extend},
