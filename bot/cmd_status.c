@@ -4,6 +4,7 @@
 #include "core/mem.h"
 #include "core/mutant.h"
 #include "jobs/worker.h"
+#include "sessions/session.h"
 #include "testsuite/history.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -85,7 +86,7 @@ static int run(struct call *c, const char *args, struct err *err)
 	                                                                                 : T_STATUS_STOPPED);
 	return call_text(c, T_STATUS,
 	                 TEXT_ARGS({"gateway", up}, {"worker", worker},
-	                           {"engine", config_text(c->bot->cfg, "ENGINE")}, {"sessions", sessions},
+	                           {"engine", session_engine(c->bot->cfg)}, {"sessions", sessions},
 	                           {"disk", disk_free(c, disk, sizeof(disk))}, {"test", test},
 	                           {"telegram", tg}),
 	                 err);

@@ -47,21 +47,41 @@ static void session_started(enum lang lang, const struct job_row *row, struct st
 	                    {"endpoints", str_text(&endpoints)}, {"expires", expires}));
 }
 
+/* "2 containers, 0 networks, 1 files": whatever a receipt counts, in its order. */
+static void add_left(enum lang lang, const cJSON *receipt, struct str *out)
+{
+	static const char *const russian[][2] = {
+	        {"processes", "процессов"}, {"containers", "контейнеров"}, {"networks", "сетей"},
+	        {"volumes", "томов"},       {"ports", "портов"},           {"files", "файлов"},
+	        {"leases", "резервов"},     {"rows", "строк"}};
+	const cJSON *one;
+	cJSON_ArrayForEach(one, receipt)
+	{
+		const char *kind = one->string;
+		if (!cJSON_IsNumber(one))
+			continue;
+		for (size_t i = 0; lang == LANG_RU && i < ARRAY_LEN(russian); i++)
+			if (!strcmp(russian[i][0], one->string))
+				kind = russian[i][1];
+		str_add(out, out->len ? ", " : "");
+		if (lang == LANG_RU)
+			str_addf(out, "%s %" PRId64, kind, json_int(receipt, one->string, 0));
+		else
+			str_addf(out, "%" PRId64 " %s", json_int(receipt, one->string, 0), kind);
+	}
+}
+
 static void session_stopped(enum lang lang, const struct job_row *row, struct str *out)
 {
 	const cJSON *r = row->result, *receipt = json_at(r, "receipt");
-	char processes[24], ports[24], files[24], rows[24];
+	cleanup_str struct str left = STR_INIT;
 	if (!receipt) {
 		texts_add(out, lang, T_SESSION_KEPT, TEXT_ARGS({"session", json_text(r, "name")}));
 		return;
 	}
+	add_left(lang, receipt, &left);
 	texts_add(out, lang, json_bool(receipt, "ok", false) ? T_SESSION_STOPPED : T_SESSION_RESIDUE,
-	          TEXT_ARGS({"session", json_text(r, "name")},
-	                    {"processes", number(json_int(receipt, "processes", 0), processes)},
-	                    {"ports", number(json_int(receipt, "ports", 0), ports)},
-	                    {"files", number(json_int(receipt, "files", 0), files)},
-	                    {"rows",
-	                     number(json_int(receipt, "rows", 0) + json_int(receipt, "leases", 0), rows)}));
+	          TEXT_ARGS({"session", json_text(r, "name")}, {"left", str_text(&left)}));
 }
 
 static void session_extended(enum lang lang, const struct job_row *row, struct str *out)

@@ -96,8 +96,8 @@ static const char *const texts[TEXT_COUNT][LANG_COUNT] = {
 	[T_SESSION_EXTENDING] = {"Extending session {session}", "Продление сессии {session}"},
 	[T_SESSION_STOPPING] = {"Stopping session {session}", "Остановка сессии {session}"},
 	[T_SESSION_STOP_ASK] = {
-		"Stop session <b>{session}</b>? Its processes, files and data are removed.",
-		"Остановить сессию <b>{session}</b>? Её процессы, файлы и данные будут удалены."},
+		"Stop session <b>{session}</b>? Its services, files and data are removed.",
+		"Остановить сессию <b>{session}</b>? Её службы, файлы и данные будут удалены."},
 	[T_SESSION_BAD_TIME] = {
 		"❌ “{time}” is not a time to extend by. Write <code>90m</code>, <code>2h</code> or <code>1d</code> (at most 30d).",
 		"❌ «{time}» – не время продления. Напишите <code>90m</code>, <code>2h</code> или <code>1d</code> (не больше 30d)."},
@@ -145,13 +145,11 @@ static const char *const texts[TEXT_COUNT][LANG_COUNT] = {
 		"✅ Session <b>{session}</b> is running (ready in {time}).\n{=endpoints}Expires in {expires}.",
 		"✅ Сессия <b>{session}</b> работает (готова за {time}).\n{=endpoints}Истекает через {expires}."},
 	[T_SESSION_STOPPED] = {
-		"✅ Session <b>{session}</b> is removed. Left behind: {processes} processes, {ports} ports, {files} files, {rows} rows.",
-		"✅ Сессия <b>{session}</b> удалена. Осталось: процессов {processes}, портов {ports}, файлов {files}, строк {rows}."},
+		"✅ Session <b>{session}</b> is removed. Left behind: {left}.",
+		"✅ Сессия <b>{session}</b> удалена. Осталось: {left}."},
 	[T_SESSION_RESIDUE] = {
-		"⚠️ Session <b>{session}</b> is stopped, but something is left: {processes} processes, {ports} ports, {files} files, "
-		"{rows} rows. Removing it is tried again.",
-		"⚠️ Сессия <b>{session}</b> остановлена, но осталось: процессов {processes}, портов {ports}, файлов {files}, "
-		"строк {rows}. Удаление будет повторено."},
+		"⚠️ Session <b>{session}</b> is stopped, but something is left: {left}. Removing it is tried again.",
+		"⚠️ Сессия <b>{session}</b> остановлена, но осталось: {left}. Удаление будет повторено."},
 	[T_SESSION_KEPT] = {
 		"✅ Session <b>{session}</b> is stopped and kept. <code>/session start {session}</code> resumes it.",
 		"✅ Сессия <b>{session}</b> остановлена и сохранена. Продолжить: <code>/session start {session}</code>"},

@@ -147,8 +147,6 @@ void tell_session_started(const cJSON *result, enum lang lang, struct str *out)
 
 void tell_session_stopped(const cJSON *result, enum lang lang, struct str *out)
 {
-	static const char *const kinds[] = {"processes", "containers", "networks", "volumes",
-	                                    "ports",     "files",      "leases",   "rows"};
 	const cJSON *receipt = json_at(result, "receipt");
 	const char *name = json_text_or(result, "name", "?");
 	if (!receipt) {
@@ -163,10 +161,12 @@ void tell_session_stopped(const cJSON *result, enum lang lang, struct str *out)
 		               "**Осталось**, удаление повторится:"));
 	}
 	const char *comma = " ";
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		if (!json_at(receipt, kinds[i]))
+	const cJSON *one;
+	cJSON_ArrayForEach(one, receipt)
+	{
+		if (!cJSON_IsNumber(one))
 			continue;
-		str_addf(out, "%s%lld %s", comma, (long long)json_int(receipt, kinds[i], 0), kinds[i]);
+		str_addf(out, "%s%lld %s", comma, (long long)json_int(receipt, one->string, 0), one->string);
 		comma = ", ";
 	}
 	str_addc(out, '.');
