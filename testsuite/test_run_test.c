@@ -37,6 +37,7 @@ static int setup(void **state)
 	assert_non_null(mkdtemp(b.dir));
 	cleanup_free char *dir = mem_printf("%s/state", b.dir);
 	setenv("STATE_DIR", dir, 1);
+	setenv("ENGINE", "process", 1);
 	if (config_load(&b.cfg, tables, NULL, false, &err) || state_open(&b.st, b.cfg, &err))
 		fail_msg("%s", err.msg);
 	*state = &b;
