@@ -39,7 +39,11 @@ struct engine {
 	/** Whether what keeps it running still does: false means it crashed. True when nobody can tell. */
 	bool (*alive)(struct state *st, const struct session_row *row);
 
-	/** [{name, state, pid, restarts}], now. Never NULL; blocks at most half a second. */
+	/** What its services use, one reading: [{name, cpu_us (since the service began), memory_bytes,
+	 * memory_limit_bytes (0: none), pids}]. Never NULL, without those that cannot be read. */
+	cJSON *(*stats)(struct state *st, const struct session_row *row);
+
+	/** [{name, state ("ready": up and healthy), pid, restarts}], now. Never NULL; blocks at most half a second. */
 	cJSON *(*services)(struct state *st, const struct session_row *row);
 
 	/** Do ${op} ("restart", "stop", "start", "kill") to one of its services; returns once it is done,

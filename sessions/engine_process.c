@@ -4,11 +4,13 @@
 #include "core/file.h"
 #include "core/mem.h"
 #include "core/proc.h"
+#include "core/text.h"
 #include "jobs/supervisor.h"
 #include "sessions/cgroup.h"
 #include "sessions/marker.h"
 #include "sessions/plan.h"
 #include "sessions/process.h"
+#include "sessions/process_usage.h"
 #include "sessions/supervise.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -208,6 +210,34 @@ static cJSON *process_services(struct state *st, const struct session_row *row)
 	return list;
 }
 
+/* What the kernel holds all services together to; 0: it does not. */
+static int64_t memory_limit(struct state *st, const struct session_row *row)
+{
+	char text[32];
+	int64_t bytes = 0;
+	cleanup_free char *cgroup = cgroup_path(st->install, row->uuid);
+	cleanup_free char *path = cgroup ? mem_printf("%s/memory.max", cgroup) : NULL;
+	if (!path || file_peek(path, text, sizeof(text)) <= 0)
+		return 0;
+	text[strcspn(text, "\n")] = '\0';
+	return text_int(text, &bytes) ? 0 : bytes; /* "max": none */
+}
+
+static cJSON *process_stats(struct state *st, const struct session_row *row)
+{
+	cJSON *list = process_services(st, row), *one;
+	int64_t limit = memory_limit(st, row);
+	process_usage(list);
+	cJSON_ArrayForEach(one, list)
+	{
+		json_add_int(one, "memory_limit_bytes", limit);
+		cJSON_DeleteItemFromObject(one, "state");
+		cJSON_DeleteItemFromObject(one, "pid");
+		cJSON_DeleteItemFromObject(one, "restarts");
+	}
+	return list;
+}
+
 static int process_service(struct state *st, const struct session_row *row, const char *service,
                            const char *op, struct err *err)
 {
@@ -250,6 +280,7 @@ const struct engine engine_process = {
         .stop = process_stop,
         .left = process_left,
         .alive = process_alive,
+        .stats = process_stats,
         .services = process_services,
         .service = process_service,
         .logs = process_logs,

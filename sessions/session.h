@@ -44,6 +44,10 @@ char *session_owner(struct state *st, const char *name, struct err *err);
 /** Last ${n} lines of ${service} (NULL: all services, merged with prefixes) as an array of strings. */
 cJSON *session_logs(struct state *st, const char *name, const char *service, int n, struct err *err);
 
+/** What the services of running session ${name} (NULL: of all that run) use: an array of {session, name, cpu_us (since the service began), memory_bytes,
+ * memory_limit_bytes (0: none), pids, read_us (monotonic)}, and cpu_percent of one CPU since ${before}, an earlier answer (NULL: none). */
+cJSON *session_stats(struct state *st, const char *name, const cJSON *before, struct err *err);
+
 /** Restart, stop, start or kill one service through the engine: ${op} "restart" "stop" "start" "kill". Blocks until done. */
 int session_service(struct state *st, const char *name, const char *service, const char *op, struct err *err);
 
