@@ -1,4 +1,5 @@
-# Build, test and run CodeFoundry. `make` alone prints the targets. Variables: CC, BUILD, MUTANTS=1, SAN=1.
+# Build, test and run CodeFoundry. `make` alone prints the targets. Variables: CC, BUILD, MUTANTS=1, SAN=1; SESSION,
+# SERVICE, CMD and the like are for people.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -18,6 +19,20 @@ BUILD ?= build$(if $(MUTANTS),/mutants)$(if $(SAN),/asan)$(if $(filter clang,$(C
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 
 RUN = $(BUILD)/codefoundry
+CLI = $(if $(wildcard $(RUN)),$(RUN),$(error $(RUN) is not there yet: `make up` makes and starts everything, `make build` only builds))
+
+# What a person sets reaches the program as one argument, byte for byte: make expands nothing in it, the shell sees it
+# quoted. So SESSION='x; rm -rf /' is an odd name and nothing more, and CMD='echo $HOME' means the session's HOME.
+define raw
+override $(1) := $$(value $(1))
+export $(1)
+endef
+$(foreach v,SESSION SERVICE CMD N SINCE MINUTES,$(eval $(call raw,$(v))))
+# In recipes: the session asked for, which most verbs need, and `test` where that is the usual one.
+NAME = $${SESSION:+"$$SESSION"}
+TEST = "$${SESSION:-test}"
+OF = $${SERVICE:+"$$SERVICE"}
+LOGS = $(CLI) session logs $${N:+-n "$$N"} -- $(TEST)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 FLOORS := core jobs compose sessions testsuite testsuite/telegram deploy gateway bot cli
@@ -39,54 +54,101 @@ PKG_LIBS := $(shell pkg-config --libs $(LIBS) 2>/dev/null) -lpthread
 .SECONDARY:
 .PHONY: help
 help: ## Print this list
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
 
 ##@ Run
-.PHONY: up down chat status health start-session stop-session restart-session list-sessions show-session logs \
-        auto-cleanup jobs
+.PHONY: up down chat status health info version jobs
 up: deps ## Install what is missing, build, start everything, say how to talk to it
 	@$(MAKE) --no-print-directory build
 	@$(RUN) up
 
 down: ## Stop everything (sessions live on)
-	@$(RUN) down
+	@$(CLI) down
 
 chat: ## Talk to the bot in this terminal
-	@$(RUN) chat
+	@$(CLI) chat
 
 status: ## What runs where
-	@$(RUN) status
+	@$(CLI) status
 
 health: ## Ask every part for its health
-	@$(RUN) health
+	@$(CLI) health
 
-##@ Sessions
-start-session: ## Start a session (SESSION=demo)
-	@$(RUN) session start $(SESSION)
+info: ## What this installation is: version, folders, engine, limits
+	@$(CLI) info
 
-stop-session: ## Stop and remove a session (SESSION=demo)
-	@$(RUN) session stop $(SESSION)
+version: ## The version
+	@$(CLI) version
 
-restart-session: ## Restart a session (SESSION=demo [SERVICE=gateway])
-	@$(RUN) session restart $(SESSION) $(SERVICE)
+jobs: ## List the newest jobs (N=20)
+	@$(CLI) job list $${N:+-n "$$N"}
 
-list-sessions: ## List the sessions
-	@$(RUN) session list
+##@ The session `test` (or SESSION=name)
+.PHONY: start-test stop-test restart-test logs logs-gateway logs-bot logs-telegram logs-test-runner test-telegram history
+start-test: ## Start it and wait until it is healthy
+	@$(CLI) session start -- $(TEST)
 
-show-session: ## Services and addresses of a session (SESSION=demo)
-	@$(RUN) session show $(SESSION)
+stop-test: ## Stop and remove it, with a receipt
+	@$(CLI) session stop -- $(TEST)
 
-logs: ## Last log lines of a session (SESSION=demo [SERVICE=gateway])
-	@$(RUN) session logs $(SESSION) $(SERVICE)
+restart-test: ## Restart it, or one SERVICE, and wait until it is healthy
+	@$(CLI) session restart -- $(TEST) $(OF)
+
+logs: ## Its last log lines ([SERVICE=gateway] N=50)
+	@$(LOGS) $(OF)
+
+logs-gateway: ## Those of its gateway
+	@$(LOGS) gateway
+
+logs-bot: ## Those of its bot
+	@$(LOGS) telegram-bot
+
+logs-telegram: ## Those of its Telegram server
+	@$(LOGS) telegram
+
+logs-test-runner: ## Those of its test-runner
+	@$(LOGS) test-runner
+
+test-telegram: build ## The nine scenarios in a throw-away session, or in SESSION=test
+	@$(RUN) test run $${SESSION:+--session "$$SESSION"}
+
+history: ## Earlier test runs
+	@$(CLI) test history
+
+##@ Any session
+.PHONY: start-session stop-session restart-session list-sessions show-session wait-session extend-session stats top auto-cleanup
+start-session: ## Start one, or resume a stopped one (SESSION=demo; without: a name is made)
+	@$(CLI) session start -- $(NAME)
+
+stop-session: ## Stop and remove one (SESSION=demo)
+	@$(CLI) session stop -- $(NAME)
+
+restart-session: ## Restart one (SESSION=demo [SERVICE=gateway])
+	@$(CLI) session restart -- $(NAME) $(OF)
+
+list-sessions: ## List them
+	@$(CLI) session list
+
+show-session: ## Services and addresses of one (SESSION=demo)
+	@$(CLI) session show -- $(NAME)
+
+wait-session: ## Wait until one is healthy (SESSION=demo)
+	@$(CLI) session wait -- $(NAME)
+
+extend-session: ## Let one live longer (SESSION=demo MINUTES=60)
+	@$(CLI) session extend $${MINUTES:+--minutes "$$MINUTES"} -- $(NAME)
+
+stats: ## CPU, memory and processes of each service ([SESSION=demo])
+	@$(CLI) session stats -- $(NAME)
+
+top: ## The same, again every two seconds
+	@$(CLI) session top -- $(NAME)
 
 auto-cleanup: ## Remove expired sessions and what was cut off
-	@$(RUN) session reap
-
-jobs: ## List the newest jobs
-	@$(RUN) job list
+	@$(CLI) session reap
 
 ##@ Build
-.PHONY: deps test-deps build clean
+.PHONY: deps test-deps build rebuild clean clean-all
 deps: ## Install the packages it is built with (Debian; root or sudo)
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { echo "installing packages…"; \
 	 $(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qy --no-install-recommends $(PACKAGES); }
@@ -95,10 +157,18 @@ test-deps: deps
 	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { echo "installing packages for the tests…"; \
 	 DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qy --no-install-recommends $(TEST_PACKAGES); }
 
+build: $(BUILD)/codefoundry ## Build build/codefoundry
+
+rebuild: ## Build all of it anew
+	@$(MAKE) --no-print-directory clean
+	@$(MAKE) --no-print-directory build
+
 clean: ## Remove what was built
 	@rm -rf build
 
-build: $(BUILD)/codefoundry ## Build build/codefoundry
+clean-all: ## Remove sessions, control plane, image, state and what was built; asks first, unless YES=1
+	@$(CLI) clean $(if $(filter 1 yes,$(YES)),--yes)
+	@$(MAKE) --no-print-directory clean
 
 $(BUILD)/codefoundry: $(OBJ)
 	@mkdir -p $(@D)
@@ -143,11 +213,8 @@ test: test-deps ## Everything: unit and system tests, the nine scenarios, the pl
 	 -- $(RUN) --env /dev/null test run --format tap --file tests/system \
 	 -- $(BUILD)/test/tests/mutants build/mutants/codefoundry tests/mutants.yml
 
-unit: $(UNITBIN) ## Only the unit tests (TESTS="core/str jobs/job" for some)
+unit: $(if $(TESTS),$(TESTS:%=$(BUILD)/test/%_test),$(UNITBIN)) ## Only the unit tests (TESTS="core/str jobs/job" for some)
 	@fail=0; for t in $(if $(TESTS),$(TESTS:%=$(BUILD)/test/%_test),$(UNITBIN)); do "$$t" || { echo "FAILED: $$t"; fail=1; }; done; exit $$fail
-
-test-telegram: build ## The nine scenarios in a throw-away session, or in SESSION=demo
-	@$(RUN) test run $(if $(SESSION),--session $(SESSION))
 
 mutants: $(BUILD)/test/tests/mutants ## Every planted defect must be caught by its scenario
 	@$(MAKE) --no-print-directory MUTANTS=1 build
@@ -169,7 +236,9 @@ tidy: ## What clang-tidy finds (package clang-tidy); .clang-tidy says what it lo
 $(TIDY_CHECK): tidy-%:
 	@clang-tidy --quiet $* -- $(CPPFLAGS) $(PKG_CFLAGS) -std=gnu17 -DCODEFOUNDRY_VERSION='""' 2>/dev/null
 
-.PHONY: format
+.PHONY: lint format
+lint: clang tidy ## What clang and clang-tidy have to say
+
 format: ## Format the C sources
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
