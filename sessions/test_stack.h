@@ -42,6 +42,8 @@ static const struct setting service_settings[] = {
         {.key = "TELEGRAM_API_URL", .type = SETTING_URL, .allowed = "http|https"},
         {.key = "GATEWAY_URL", .type = SETTING_URL, .allowed = "ws|wss"},
         {.key = "GATEWAY_HOST", .type = SETTING_TEXT},
+        {.key = "TELEGRAM_HOST", .type = SETTING_TEXT},
+        {.key = "BOT_HOST", .type = SETTING_TEXT},
         {.key = "TELEGRAM_RATE_LIMIT", .type = SETTING_TEXT},
         {.key = "AUTHORIZED_USER_IDS", .type = SETTING_IDS},
         {.key = "ADMIN_USER_IDS", .type = SETTING_IDS},
