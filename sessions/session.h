@@ -73,8 +73,8 @@ int session_follow(struct state *st, const char *name, const char *service, int 
 int session_read(struct state *st, const char *name, const char *path, size_t max, char **text,
                  struct err *err);
 
-/** What a test runner needs to reach the session: {dir, state_dir, env: {KEY: value…}, credentials: {…as stack.h}}. Addresses in env
- * are this host's. ERR_STATE when it does not run, or runs a compose file without the built-in stack. */
+/** What a test runner needs to reach the session: {dir, state_dir?, env: {KEY: value…}, credentials: {…as stack.h}}. Addresses in env
+ * are this host's; state_dir is there when this machine's programs can look into it (else: session_read). ERR_STATE when it does not run, or runs a compose file without the built-in stack. */
 cJSON *session_target(struct state *st, const char *name, struct err *err);
 
 /**

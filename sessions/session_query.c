@@ -157,7 +157,8 @@ cJSON *session_target(struct state *st, const char *name, struct err *err)
 		return NULL;
 	cJSON *j = json_object();
 	json_add_text(j, "dir", row.dir);
-	json_add_text(j, "state_dir", state);
+	if (engine_by_name(row.engine, err) == &engine_process)
+		json_add_text(j, "state_dir", state);
 	json_add(j, "env", cJSON_Duplicate(json_at(plan, "env"), true));
 	json_add(j, "credentials", TAKE(credentials));
 	return j;

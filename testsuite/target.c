@@ -202,16 +202,16 @@ int target_read(struct target *t, const char *path, size_t max, char **text, str
 {
 	if (t->proxy)
 		return t->proxy->read(t->proxy_arg, path, max, text, err);
-	if (!t->state_dir)
-		return err_set(err, ERR_STATE, "%s has no state directory on this machine", t->name);
+	if (t->st)
+		return session_read(t->st, t->name, path, max, text, err);
 	return read_here(t->state_dir, path, max, text, err);
 }
 
 int target_has(struct target *t, const char *path, struct err *err)
 {
 	struct err why = {0};
-	if (target_read(t, path, 0, NULL, &why) == 0 || why.code == ERR_INVALID)
-		return 1;
+	if (target_read(t, path, 0, NULL, &why) == 0 || why.code == ERR_INVALID || why.code == ERR_LIMIT)
+		return 1; /* a directory, or larger than nothing at all */
 	if (why.code == ERR_NOT_FOUND)
 		return 0;
 	*err = why;
