@@ -281,6 +281,40 @@ int lease_port_of(const cJSON *leases, const char *key)
 	return 0;
 }
 
+/* -- survey -- */
+
+static int survey_ports(struct state *st, cJSON *out, struct err *err)
+{
+	cleanup_query struct query q = QUERY_INIT;
+	int64_t low, high, leased = 0, taken = 0;
+	config_range(st->cfg, "SESSION_PORT_RANGE", &low, &high);
+	if (db_query(st->db, &q, err,
+	             "SELECT value FROM leases WHERE kind = 'port' AND value BETWEEN ? AND ? ORDER BY value",
+	             "ii", low, high))
+		return -1;
+	int rc = query_next(&q, err);
+	for (int64_t port = low; low > 0 && rc >= 0 && port <= high; port++) {
+		bool ours = rc > 0 && query_int(&q, 0) == port;
+		leased += ours;
+		taken += !ours && !is_free(port, false);
+		rc = ours ? query_next(&q, err) : rc;
+	}
+	json_add_int(out, "low", low);
+	json_add_int(out, "high", high);
+	json_add_int(out, "leased", leased);
+	json_add_int(out, "taken", taken);
+	json_add_int(out, "free", low > 0 ? high - low + 1 - leased - taken : 0);
+	return rc < 0 ? -1 : 0;
+}
+
+cJSON *lease_survey(struct state *st, struct err *err)
+{
+	cleanup_json cJSON *survey = json_object();
+	cJSON *ports = cJSON_AddObjectToObject(survey, "ports"),
+	      *subnets = cJSON_AddObjectToObject(survey, "subnets");
+	return survey_ports(st, ports, err) || lease_survey_subnets(st, subnets, err) ? NULL : TAKE(survey);
+}
+
 /* -- endpoints -- */
 
 static const struct stack_port *port_of_stack(const char *key)

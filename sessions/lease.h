@@ -51,6 +51,11 @@ int lease_port_of(const cJSON *leases, const char *key);
  * that of the well-known port, else http, or udp. */
 cJSON *lease_endpoints(const cJSON *leases, const cJSON *services);
 
+/** What there is to lease and who has it: {"ports":{"low","high","leased","taken" (by others),"free"},"subnets":{"pool","blocks",
+ * "leased","taken" (overlap the host's own routes),"conflicts" (leased, but something else is routed there too),"free"}}. Probes every TCP
+ * port. NULL with ${err}: ERR_CONFIG for a bad pool. */
+cJSON *lease_survey(struct state *st, struct err *err);
+
 /** Leased ports of ${uuid} on which something still listens: the count, or -1. */
 int lease_held(struct state *st, const char *uuid, struct err *err);
 

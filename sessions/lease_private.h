@@ -12,4 +12,7 @@ bool lease_claim(const char *what);
 int lease_take_subnets(struct state *st, const char *uuid, const cJSON *networks, const cJSON *taken,
                        struct err *err);
 
+/** Add {"pool","blocks","leased","taken","conflicts","free"} of lease_survey to ${out}. */
+int lease_survey_subnets(struct state *st, cJSON *out, struct err *err);
+
 #endif

@@ -194,3 +194,51 @@ cJSON *lease_subnets(struct state *st, const char *uuid, struct err *err)
 	}
 	return rc < 0 ? NULL : TAKE(nets);
 }
+
+/* What the host routes to a block of the pool: nothing, all of it and no more (a session's own bridge), or something else. */
+enum routed { ROUTED_NOT, ROUTED_EXACTLY, ROUTED_ELSE };
+
+static enum routed routed(const struct spans *routes, uint32_t low, uint32_t high)
+{
+	enum routed found = ROUTED_NOT;
+	for (size_t i = 0; i < routes->n; i++) {
+		const struct span *r = &routes->list[i];
+		if (r->low == low && r->high == high)
+			found = found == ROUTED_ELSE ? found : ROUTED_EXACTLY;
+		else if (r->low <= high && r->high >= low)
+			found = ROUTED_ELSE;
+	}
+	return found;
+}
+
+int lease_survey_subnets(struct state *st, cJSON *out, struct err *err)
+{
+	cleanup_query struct query q = QUERY_INIT;
+	struct span pool;
+	struct spans routes = {0};
+	int64_t blocks = 0, leased = 0, taken = 0, conflicts = 0;
+	if (read_pool(st, &pool, err) ||
+	    db_query(
+	            st->db, &q, err,
+	            "SELECT value FROM leases WHERE kind = 'subnet' AND value BETWEEN ? AND ? ORDER BY value",
+	            "ii", (int64_t)pool.low, (int64_t)pool.high))
+		return -1;
+	add_routes(&routes);
+	int rc = query_next(&q, err);
+	for (uint64_t at = pool.low; rc >= 0 && at + BLOCK - 1 <= pool.high; at += BLOCK, blocks++) {
+		bool ours = rc > 0 && (uint64_t)query_int(&q, 0) == at;
+		enum routed how = routed(&routes, (uint32_t)at, (uint32_t)at + BLOCK - 1);
+		leased += ours;
+		conflicts += ours && how == ROUTED_ELSE;
+		taken += !ours && how != ROUTED_NOT;
+		rc = ours ? query_next(&q, err) : rc;
+	}
+	free(routes.list);
+	json_add_text(out, "pool", config_text(st->cfg, "SESSION_SUBNET_POOL"));
+	json_add_int(out, "blocks", blocks);
+	json_add_int(out, "leased", leased);
+	json_add_int(out, "taken", taken);
+	json_add_int(out, "conflicts", conflicts);
+	json_add_int(out, "free", blocks - leased - taken);
+	return rc < 0 ? -1 : 0;
+}

@@ -193,6 +193,39 @@ static void no_range_is_a_clear_refusal(void **data)
 	assert_non_null(strstr(err.msg, "SESSION_PORT_RANGE"));
 }
 
+static int take_nets(struct test_state *t, const char *uuid, struct err *err)
+{
+	cleanup_json cJSON *nets = json_array();
+	cJSON_AddItemToArray(nets, cJSON_CreateString("a"));
+	cJSON_AddItemToArray(nets, cJSON_CreateString("b"));
+	struct lease_wants wants = {.networks = nets};
+	if (db_begin(t->st->db, err) || lease_take(t->st, uuid, &wants, err) || db_commit(t->st->db, err))
+		return -1;
+	return 0;
+}
+
+static void a_survey_tells_who_has_what(void **data)
+{
+	struct test_state *t = *data;
+	struct block b;
+	struct err err = {0};
+	char uuid[ID_UUID_LEN + 1];
+	id_uuid(uuid);
+	assert_ok(take(t, uuid, &b, err));
+	assert_ok(take_nets(t, uuid, err));
+	cleanup_close int fd = listen_on(base + 63);
+	cleanup_json cJSON *survey = lease_survey(t->st, &err);
+	if (!survey)
+		fail_msg("%s", err.msg);
+	assert_int_equal(json_int(survey, "ports.leased", -1), b.count);
+	assert_int_equal(json_int(survey, "ports.taken", -1), 1);
+	assert_int_equal(json_int(survey, "ports.free", -1), 64 - b.count - 1);
+	assert_int_equal(json_int(survey, "subnets.leased", -1), 2);
+	assert_int_equal(json_int(survey, "subnets.conflicts", -1), 0);
+	assert_int_equal(json_int(survey, "subnets.free", -1),
+	                 json_int(survey, "subnets.blocks", 0) - json_int(survey, "subnets.taken", 0) - 2);
+}
+
 static void endpoints(void **data)
 {
 	struct test_state *t = *data;
@@ -266,6 +299,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(only_a_listener_holds_a_port, setup, teardown),
 	        cmocka_unit_test_setup_teardown(another_installation_starts_too, setup, teardown),
 	        cmocka_unit_test_setup_teardown(no_range_is_a_clear_refusal, setup, teardown),
+	        cmocka_unit_test_setup_teardown(a_survey_tells_who_has_what, setup, teardown),
 	        cmocka_unit_test_setup_teardown(endpoints, setup, teardown),
 	        cmocka_unit_test_setup_teardown(many_at_once, setup, teardown),
 	};
