@@ -148,14 +148,43 @@ auto-cleanup: ## Remove expired sessions and what was cut off
 	@$(CLI) session reap
 
 ##@ Build
-.PHONY: deps test-deps build rebuild clean clean-all
+.PHONY: deps test-deps docker compose-v2 build rebuild clean clean-all
 deps: ## Install the packages it is built with (Debian; root or sudo)
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { echo "installing packages…"; \
 	 $(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qy --no-install-recommends $(PACKAGES); }
 
-test-deps: deps
+test-deps: deps docker compose-v2
 	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { echo "installing packages for the tests…"; \
 	 DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qy --no-install-recommends $(TEST_PACKAGES); }
+
+# Asked again at once while it starts: `docker info` itself takes its time to say no.
+docker: ## Install Docker and docker-compose where they are missing (Debian), start Docker when it does not answer
+	@missing="$$(command -v dockerd >/dev/null || echo docker.io) $$(command -v docker-compose >/dev/null || echo docker-compose)"; \
+	 [ "$$missing" = " " ] || { echo "installing $$missing…"; \
+	 $(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qy $$missing; }
+	@timeout 10 docker info >/dev/null 2>&1 || { echo "starting Docker…"; \
+	 if [ -d /run/systemd/system ]; then $(SUDO) systemctl start docker; else $(SUDO) service docker start; fi; \
+	 timeout 60 bash -c 'until timeout 10 docker info >/dev/null 2>&1; do :; done' || \
+	 { echo "Docker does not answer; see /var/log/docker.log or journalctl -u docker, or take ENGINE=process" >&2; exit 1; }; }
+
+# Debian 12 has docker-compose 1.29 only. Debian 13's packages run there as plugins of its docker, so both generations are
+# tested side by side. The archive is the one this machine has its own packages from, its signature is checked as ever.
+COMPOSE_V2 := $(CURDIR)/build/compose-v2
+COMPOSE_V2_APT = -o Dir::Etc::sourcelist=$(COMPOSE_V2)/apt/sources.list -o Dir::Etc::sourceparts=- \
+                 -o Dir::State=$(COMPOSE_V2)/apt/state -o Dir::Cache=$(COMPOSE_V2)/apt/cache -o APT::Sandbox::User=
+export CODEFOUNDRY_TEST_COMPOSE_V2 := $(COMPOSE_V2)
+compose-v2: $(COMPOSE_V2)/cli-plugins/docker-compose
+$(COMPOSE_V2)/cli-plugins/docker-compose:
+	@echo "  fetch $(@:$(CURDIR)/%=%)"; rm -rf $(COMPOSE_V2); mkdir -p $(COMPOSE_V2)/apt/state/lists $(COMPOSE_V2)/apt/cache/archives $(COMPOSE_V2)/cli-plugins
+	@. /etc/os-release; keys=/usr/share/keyrings/debian-archive-keyring.gpg; \
+	 site=$$(apt-get indextargets --format '$$(SITE)' 'Created-By: Packages' "Release: $$VERSION_CODENAME" 'Component: main' | head -n 1); \
+	 [ -n "$$site" ] || { echo "no source of $$VERSION_CODENAME in this machine's apt sources" >&2; exit 1; }; \
+	 echo "deb [signed-by=$$keys] $$site trixie main" > $(COMPOSE_V2)/apt/sources.list
+	@apt-get $(COMPOSE_V2_APT) update -q >$(COMPOSE_V2)/apt/log 2>&1 && cd $(COMPOSE_V2)/apt && \
+	 apt-get $(COMPOSE_V2_APT) download -q docker-compose/trixie docker-buildx/trixie >>log 2>&1 || { cat $(COMPOSE_V2)/apt/log >&2; exit 1; }
+	@cd $(COMPOSE_V2)/apt && for deb in *.deb; do dpkg -x "$$deb" root; done
+	@find $(COMPOSE_V2)/apt/root -path '*/cli-plugins/docker-*' -type f -exec cp -t $(COMPOSE_V2)/cli-plugins {} + && rm -rf $(COMPOSE_V2)/apt
+	@DOCKER_CONFIG=$(COMPOSE_V2) docker compose version
 
 build: $(BUILD)/codefoundry ## Build build/codefoundry
 

@@ -1,6 +1,7 @@
 /* Where the floors meet: every part's settings, job kinds and periodic tasks. */
 #include "bot/bot.h"
 #include "cli/cli.h"
+#include "compose/provider.h"
 #include "gateway/gateway.h"
 #include "gateway/projects.h"
 #include "jobs/state.h"
@@ -19,8 +20,8 @@ static const struct setting common_settings[] = {
 };
 
 const struct setting *const cli_settings[] = {
-        common_settings,  state_settings, worker_settings,   bot_settings, gateway_settings,
-        session_settings, test_settings,  telegram_settings, NULL,
+        common_settings,  state_settings,    worker_settings, bot_settings,      gateway_settings,
+        session_settings, provider_settings, test_settings,   telegram_settings, NULL,
 };
 
 const struct job_kind *const cli_kinds[] = {

@@ -3,23 +3,37 @@
 #ifndef COMPOSE_PROVIDER_H
 #define COMPOSE_PROVIDER_H
 
+#include "core/config.h"
 #include "core/err.h"
 #include "core/json.h"
 #include "jobs/job.h"
 #include <stdbool.h>
 
-/* COMPOSE_PROVIDER (which of them; default: the first that works). */
+/* Their names, as COMPOSE_PROVIDER takes them; the first is the plugin behind `docker compose`. */
+#define PROVIDER_V2 "docker-compose-v2"
+#define PROVIDER_V1 "docker-compose" /* may be a standalone v2 as well: provider.json tells */
+#define PROVIDER_PODMAN "podman-compose"
+
+#define PROVIDER_PROJECT_MAX 30 /* bytes of COMPOSE_PROJECT_NAME */
+
+/* COMPOSE_PROVIDER (which of them; default: the first that works), COMPOSE_PROJECT_NAME, COMPOSE_FILE, DOCKER_HOST. */
 extern const struct setting provider_settings[];
 
+/** COMPOSE_PROJECT_NAME, borrowed from ${cfg}. NULL with ERR_CONFIG when no compose project can be called so. */
+const char *provider_project_name(const struct config *cfg, struct err *err);
+
+/** Put DOCKER_HOST into this process's environment when it stands in the settings file, for the tools and for docker.h. */
+void provider_export(const struct config *cfg);
+
 struct provider {
-	const char *name;           /* "docker compose", "docker-compose", "podman-compose" */
+	const char *name;           /* PROVIDER_V2, PROVIDER_V1, PROVIDER_PODMAN; static */
 	const char *const *command; /* argv to begin with: {"docker", "compose", NULL} */
-	bool json;                  /* `config --format json` */
+	bool json;                  /* version 2 or newer: `config --format json` */
 	char version[32];
 };
 
-/** Find the one called ${wanted} (NULL or "auto": the first usable). ERR_ENGINE says of each why not, and how to install one. Blocks: asks
- * each for its version (once in a process). */
+/** Find the one called ${wanted} (NULL or "auto": the first usable). ERR_ENGINE says of each why not, and how to install one; ERR_CONFIG
+ * when there is none of that name. Blocks: asks each for its version (once in a process, unless PATH or DOCKER_CONFIG changes). */
 int provider_find(const char *wanted, struct provider *out, struct err *err);
 
 /** All of them, for `doctor`: [{"name","version"?,"usable":bool,"chosen":bool,"why"?}]. */
@@ -31,12 +45,14 @@ struct provider_call {
 	const char *env_file;     /* --env-file; NULL: none */
 	const char *directory;    /* --project-directory; NULL: that of the first file */
 	const char *const *args;  /* "up", "-d", … */
+	const char *const *env;   /* "K=V" for this call; NULL: none */
 	int64_t timeout_ms;       /* 0: 10 min */
 	struct job *job;          /* cancels it, gets its lines as log (NULL: nobody) */
 	size_t max_output;        /* of stdout; 0: 1 MiB. More is ERR_LIMIT */
 };
 
-/** Run the tool to its end. Returns 0 when it exited with 0 and transfers ${*out} (its stdout; may be NULL pointer). -1: ERR_FAILED with its last
+/** Run the tool to its end, without input, with the environment of this process less the COMPOSE_… variables that would make it another
+ * call (COMPOSE_FILE, COMPOSE_PROJECT_NAME, …). Returns 0 when it exited with 0 and transfers ${*out} (its stdout; may be NULL pointer). -1: ERR_FAILED with its last
  * words, ERR_TIMEOUT, ERR_CANCELLED (its group got TERM, then KILL). Secrets that config knows are redacted in messages. */
 int provider_run(const struct provider *p, const struct provider_call *call, char **out, struct err *err);
 
