@@ -32,7 +32,7 @@ $(foreach v,SESSION SERVICE CMD N SINCE MINUTES,$(eval $(call raw,$(v))))
 NAME = $${SESSION:+"$$SESSION"}
 TEST = "$${SESSION:-test}"
 OF = $${SERVICE:+"$$SERVICE"}
-LOGS = $(CLI) session logs $${N:+-n "$$N"} -- $(TEST)
+LOGS = $(CLI) session logs $(if $(FOLLOW),-f) $${N:+-n "$$N"} $${SINCE:+--since "$$SINCE"} -- $(TEST)
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 FLOORS := core jobs compose sessions testsuite testsuite/telegram deploy gateway bot cli
@@ -84,7 +84,7 @@ jobs: ## List the newest jobs (N=20)
 	@$(CLI) job list $${N:+-n "$$N"}
 
 ##@ The session `test` (or SESSION=name)
-.PHONY: start-test stop-test restart-test logs logs-gateway logs-bot logs-telegram logs-test-runner test-telegram history
+.PHONY: start-test stop-test restart-test shell exec logs logs-gateway logs-bot logs-telegram logs-test-runner test-telegram history
 start-test: ## Start it and wait until it is healthy
 	@$(CLI) session start -- $(TEST)
 
@@ -94,7 +94,14 @@ stop-test: ## Stop and remove it, with a receipt
 restart-test: ## Restart it, or one SERVICE, and wait until it is healthy
 	@$(CLI) session restart -- $(TEST) $(OF)
 
-logs: ## Its last log lines ([SERVICE=gateway] N=50)
+shell: ## A shell in its test-runner, or in SERVICE
+	@$(CLI) session attach -- $(TEST) $(OF)
+
+exec: ## Run a command in it (CMD="ls -l | head" [SERVICE=gateway])
+	@: "$${CMD:?say what to run: make exec CMD=\"ls -l\"}"
+	@$(CLI) session exec $(TEST) $(OF) -- sh -c "$$CMD"
+
+logs: ## Its last log lines ([SERVICE=gateway] N=50 SINCE=10m FOLLOW=1)
 	@$(LOGS) $(OF)
 
 logs-gateway: ## Those of its gateway
@@ -116,7 +123,7 @@ history: ## Earlier test runs
 	@$(CLI) test history
 
 ##@ Any session
-.PHONY: start-session stop-session restart-session list-sessions show-session wait-session extend-session stats top auto-cleanup
+.PHONY: start-session stop-session restart-session list-sessions show-session wait-session attach-session extend-session stats top auto-cleanup
 start-session: ## Start one, or resume a stopped one (SESSION=demo; without: a name is made)
 	@$(CLI) session start -- $(NAME)
 
@@ -134,6 +141,9 @@ show-session: ## Services and addresses of one (SESSION=demo)
 
 wait-session: ## Wait until one is healthy (SESSION=demo)
 	@$(CLI) session wait -- $(NAME)
+
+attach-session: ## A shell in one (SESSION=demo [SERVICE=gateway])
+	@$(CLI) session attach -- $(NAME) $(OF)
 
 extend-session: ## Let one live longer (SESSION=demo MINUTES=60)
 	@$(CLI) session extend $${MINUTES:+--minutes "$$MINUTES"} -- $(NAME)
@@ -225,6 +235,9 @@ $(BUILD)/test/%: $(BUILD)/obj/%.o $(BUILD)/libcodefoundry.a
 	@mkdir -p $(@D)
 	@echo "  link  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libcodefoundry.a $(PKG_LIBS) -lcmocka
+
+# It drives the program itself.
+$(BUILD)/test/cli/session_io_test: $(BUILD)/codefoundry
 
 # Files that are put into the program by EMBED().
 $(BUILD)/obj/testsuite/telegram/page.o: $(wildcard testsuite/telegram/*.html)

@@ -6,7 +6,7 @@
 #include "cli/cli.h"
 
 cli_command session_verb_list, session_verb_show, session_verb_wait, session_verb_stats, session_verb_top;
-cli_command session_verb_logs;
+cli_command session_verb_attach, session_verb_exec, session_verb_logs;
 
 /** Print an array of {service, name, url}, a line each. */
 void session_print_endpoints(const cJSON *endpoints);

@@ -1,0 +1,271 @@
+/* A terminal and a pipe to a service of a session that runs, with the real program. ENGINE says in which engine (default: process). */
+#include "core/clock.h"
+#include "core/file.h"
+#include "core/mem.h"
+#include "core/proc.h"
+#include "core/str.h"
+#include <poll.h>
+#include <pty.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define START_MS 180000 /* of containers too, whose image may have to be made */
+#define WAIT_MS 15000
+#define AGAIN_MS 300
+#define OUTPUT_MAX (4u << 20)
+#define PIPED (1 << 20)
+
+static char program[4096], session[32], state_dir[64];
+
+/* -- the program with pipes -- */
+
+static struct proc_result run(const char *const *argv, const char *input, int64_t timeout_ms)
+{
+	struct proc_spec spec = PROC_SPEC_INIT;
+	struct proc_result result;
+	struct err err = {0};
+	spec.argv = argv;
+	if (proc_run(&spec, input, timeout_ms, OUTPUT_MAX, &result, &err))
+		fail_msg("%s", err.msg);
+	assert_false(result.timed_out);
+	return result;
+}
+
+static void expect(const char *const *argv, const char *input, int status, const char *out, const char *errs)
+{
+	struct proc_result result = run(argv, input, WAIT_MS);
+	if (result.status != status || strcmp(result.out, out) || !strstr(result.errs, errs))
+		fail_msg("exit code %d, said '%s' and '%s'", result.status, result.out, result.errs);
+	proc_result_free(&result);
+}
+
+#define RUN(...) ((const char *const[]){program, "--env", "/dev/null", "session", __VA_ARGS__, NULL})
+
+static int setup(void **state)
+{
+	(void)state;
+	char range[32];
+	int port = 10240 + (int)(getpid() % 50) * 160;
+	snprintf(program, sizeof(program), "%s", proc_self());
+	char *build = strstr(program, "/test/cli/"); /* the test's own place is build/test/cli */
+	assert_non_null(build);
+	snprintf(build, sizeof(program) - (size_t)(build - program), "/codefoundry");
+	snprintf(session, sizeof(session), "io-%d", (int)getpid());
+	snprintf(range, sizeof(range), "%d-%d", port, port + 159);
+	snprintf(state_dir, sizeof(state_dir), "/tmp/codefoundry-test.XXXXXX");
+	assert_non_null(mkdtemp(state_dir));
+	setenv("STATE_DIR", state_dir, 1);
+	setenv("SESSION_PORT_RANGE", range, 1);
+	setenv("ENGINE", "process", 0);
+	setenv("PS1", "$ ", 1);
+	struct proc_result result = run(RUN("start", session), NULL, START_MS);
+	if (result.status)
+		fail_msg("%s", result.errs);
+	proc_result_free(&result);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	struct err err;
+	struct proc_result result = run(RUN("stop", session), NULL, START_MS);
+	int rc = result.status;
+	if (rc)
+		print_error("%s\n", result.errs);
+	proc_result_free(&result);
+	return tree_remove(state_dir, &err) || rc;
+}
+
+static void exec_passes_on_streams_and_exit_code(void **state)
+{
+	(void)state;
+	expect(RUN("exec", session, "--", "sh", "-c", "echo out; echo err >&2; exit 7"), NULL, 7, "out\n",
+	       "err\n");
+	expect(RUN("exec", session, "--", "cat"), "one\ntwo\n", 0, "one\ntwo\n", "");
+	expect(RUN("exec", session, "gateway", "--", "sh", "-c", "read a b; echo $b$a"), "x y\n", 0, "yx\n",
+	       "");
+	expect(RUN("exec", session, "--", "sh", "-c", "kill -9 $$"), NULL, 137, "", "");
+	expect(RUN("exec", session, "--", "printf", "%s|", "a b", "$(id)", "-t", "--", "*"), NULL, 0,
+	       "a b|$(id)|-t|--|*|", "");
+}
+
+static void exec_pipes_much(void **state)
+{
+	(void)state;
+	cleanup_free char *input = mem_alloc(PIPED + 1);
+	for (size_t i = 0; i < PIPED; i++)
+		input[i] = (char)(i % 251 + 1);
+	struct proc_result result = run(RUN("exec", session, "--", "cat"), input, WAIT_MS);
+	assert_int_equal(result.status, 0);
+	assert_int_equal(result.out_len, PIPED);
+	assert_memory_equal(result.out, input, PIPED);
+	proc_result_free(&result);
+}
+
+static void wrong_lines_say_what_is_right(void **state)
+{
+	(void)state;
+	expect(RUN("exec", session), NULL, 2, "", "after --");
+	expect(RUN("exec", session, "nope", "--", "ls"), NULL, 1, "", "no service nope");
+	expect(RUN("exec", "no-such", "--", "ls"), NULL, 1, "", "no session no-such");
+	expect(RUN("exec", "x; id", "--", "ls"), NULL, 1, "", "no session name");
+	expect(RUN("attach", session), NULL, 2, "", "session exec");
+	struct proc_result result = run(RUN("exec", session, "--", "no-such-program"), NULL, WAIT_MS);
+	assert_int_not_equal(result.status, 0);
+	assert_non_null(strstr(result.errs, "no-such-program"));
+	proc_result_free(&result);
+}
+
+/* -- the program in a terminal -- */
+
+struct terminal {
+	pid_t pid;
+	int fd;
+	struct str seen;
+};
+
+static void attach(struct terminal *t)
+{
+	struct winsize size = {.ws_row = 33, .ws_col = 101};
+	const char *const *argv = RUN("attach", session);
+	*t = (struct terminal){.seen = STR_INIT};
+	t->pid = forkpty(&t->fd, NULL, NULL, &size);
+	assert_true(t->pid >= 0);
+	if (t->pid == 0) {
+		execv(program, (char *const *)argv);
+		_exit(126);
+	}
+}
+
+/* Read what comes within ${ms}. Returns false at its end. */
+static bool look(struct terminal *t, int64_t ms)
+{
+	char buf[4096];
+	struct pollfd p = {.fd = t->fd, .events = POLLIN};
+	if (poll(&p, 1, (int)ms) <= 0)
+		return true;
+	ssize_t n = read(t->fd, buf, sizeof(buf));
+	if (n > 0)
+		str_addn(&t->seen, buf, (size_t)n);
+	return n > 0;
+}
+
+static void type(struct terminal *t, const char *keys)
+{
+	assert_int_equal(write(t->fd, keys, strlen(keys)), strlen(keys));
+}
+
+/* Read until ${text} was seen ${times}. */
+static void await(struct terminal *t, const char *text, int times)
+{
+	int64_t deadline = clock_mono_ms() + WAIT_MS;
+	for (bool more = true;;) {
+		int n = 0;
+		for (const char *p = str_text(&t->seen); (p = strstr(p, text)); p++)
+			n++;
+		if (n >= times)
+			return;
+		int64_t left = deadline - clock_mono_ms();
+		if (left <= 0 || !more)
+			fail_msg("'%s' did not come, but: %s", text, str_text(&t->seen));
+		more = look(t, left);
+	}
+}
+
+/* Its exit code. */
+static int end(struct terminal *t)
+{
+	int64_t deadline = clock_mono_ms() + WAIT_MS;
+	int status = -1;
+	while (look(t, AGAIN_MS))
+		if (clock_mono_ms() > deadline)
+			fail_msg("it does not end: %s", str_text(&t->seen));
+	assert_int_equal(waitpid(t->pid, &status, 0), t->pid);
+	close(t->fd);
+	str_free(&t->seen);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + status;
+}
+
+static void attach_gives_a_shell_and_its_exit_code(void **state)
+{
+	(void)state;
+	struct terminal t;
+	attach(&t);
+	type(&t, "echo hi-$((40+2)); exit 7\n");
+	await(&t, "hi-42", 1);
+	assert_int_equal(end(&t), 7);
+}
+
+static void ctrl_d_ends_the_shell(void **state)
+{
+	(void)state;
+	struct terminal t;
+	attach(&t);
+	type(&t, "echo in-$((1+1))\n");
+	await(&t, "in-2", 1);
+	type(&t, "\4");
+	assert_int_equal(end(&t), 0);
+}
+
+static void ctrl_c_interrupts_what_runs_and_not_the_shell(void **state)
+{
+	(void)state;
+	struct terminal t;
+	attach(&t);
+	type(&t, "cat\n");
+	await(&t, "cat", 1);
+	type(&t, "meow\n");
+	await(&t, "meow", 2); /* what was typed, and what cat made of it */
+	type(&t, "\3");
+	await(&t, "^C", 1);
+	type(&t, "echo back-$((1+1)); exit 3\n");
+	await(&t, "back-2", 1);
+	assert_int_equal(end(&t), 3);
+}
+
+static void the_window_size_is_passed_on(void **state)
+{
+	(void)state;
+	struct terminal t;
+	struct winsize size = {.ws_row = 44, .ws_col = 120};
+	attach(&t);
+	type(&t, "stty size\n");
+	await(&t, "33 101", 1);
+	assert_int_equal(ioctl(t.fd, TIOCSWINSZ, &size), 0);
+	int64_t deadline = clock_mono_ms() + WAIT_MS;
+	do { /* it travels beside the keys, so a first answer may be too early */
+		type(&t, "stty size\n");
+		look(&t, AGAIN_MS);
+		look(&t, AGAIN_MS);
+	} while (!strstr(str_text(&t.seen), "44 120") && clock_mono_ms() < deadline);
+	await(&t, "44 120", 1);
+	type(&t, "exit\n");
+	assert_int_equal(end(&t), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(exec_passes_on_streams_and_exit_code),
+	        cmocka_unit_test(exec_pipes_much),
+	        cmocka_unit_test(wrong_lines_say_what_is_right),
+	        cmocka_unit_test(attach_gives_a_shell_and_its_exit_code),
+	        cmocka_unit_test(ctrl_d_ends_the_shell),
+	        cmocka_unit_test(ctrl_c_interrupts_what_runs_and_not_the_shell),
+	        cmocka_unit_test(the_window_size_is_passed_on),
+	};
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("session_io", tests, setup, teardown);
+}
