@@ -1,4 +1,5 @@
 #include "sessions/engine.h"
+#include "compose/docker.h"
 #include "core/mem.h"
 #include <string.h>
 
@@ -30,5 +31,5 @@ const struct engine *engine_chosen(const struct config *cfg, struct err *err)
 	const char *name = config_text(cfg, "ENGINE");
 	if (strcmp(name, "auto"))
 		return engine_by_name(name, err);
-	return find("compose") ? find("compose") : &engine_process;
+	return find("compose") && docker_expected() ? find("compose") : &engine_process;
 }

@@ -238,6 +238,7 @@ static int take_ports(struct state *st, const char *uuid, const struct lease_wan
 
 int lease_take(struct state *st, const char *uuid, const struct lease_wants *wants, struct err *err)
 {
+	lease_unclaim(); /* what an attempt before this one claimed is no other installation's */
 	return take_ports(st, uuid, wants, err) ||
 	                       lease_take_subnets(st, uuid, wants->networks, wants->taken, err)
 	               ? -1

@@ -1,10 +1,15 @@
+#include "core/clock.h"
 #include "core/id.h"
 #include "core/mem.h"
 #include "core/net.h"
 #include "sessions/lease.h"
 #include "sessions/test_sessions.h"
 #include <arpa/inet.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -72,6 +77,13 @@ static int take(struct test_state *t, const char *uuid, struct block *b, struct 
 	b->port = (int)json_int(leases->child, "port", 0);
 	b->count = cJSON_GetArraySize(leases);
 	return 0;
+}
+
+static int64_t count_leases(struct test_state *t)
+{
+	int64_t n = -1;
+	assert_ok(db_get_int(t->st->db, &n, err, "SELECT count(*) FROM leases", ""));
+	return n;
 }
 
 static int listen_on(int port)
@@ -247,6 +259,254 @@ static void endpoints(void **data)
 	assert_string_equal(json_text(list->child, "name"), "websocket");
 }
 
+/* -- subnets; 198.18.0.0/15 is for benchmarks of networks, nobody's (RFC 2544) -- */
+
+static int lease_nets(struct test_state *t, const char *uuid, const char *networks, const char *taken,
+                      char *out, size_t size, struct err *err)
+{
+	cleanup_json cJSON *n = cJSON_Parse(networks), *busy = taken ? cJSON_Parse(taken) : NULL,
+	                   *nets = NULL;
+	struct lease_wants wants = {.networks = n, .taken = busy};
+	if (db_begin(t->st->db, err))
+		return -1;
+	if (lease_take(t->st, uuid, &wants, err)) {
+		db_rollback(t->st->db);
+		return -1;
+	}
+	if (db_commit(t->st->db, err) || !(nets = lease_subnets(t->st, uuid, err)))
+		return -1;
+	cleanup_free char *text = json_print(nets);
+	snprintf(out, size, "%s", text);
+	return 0;
+}
+
+static void subnets(void **data)
+{
+	struct test_state *t = *data;
+	char nets[256];
+	struct err err = {0};
+	test_sessions_set(t, "SESSION_SUBNET_POOL", "198.18.0.0/24");
+	assert_ok(lease_nets(t, "a", "[\"front\",\"back\"]", NULL, nets, sizeof(nets), err));
+	assert_string_equal(nets, "{\"front\":\"198.18.0.0/26\",\"back\":\"198.18.0.64/26\"}");
+	/* around what the engine has, also a network that is narrower or begins elsewhere */
+	assert_ok(lease_nets(t, "b", "[\"net\"]", "[\"198.18.0.129/32\",\"172.17.0.0/16\",\"fd00::/64\"]",
+	                     nets, sizeof(nets), err));
+	assert_string_equal(nets, "{\"net\":\"198.18.0.192/26\"}");
+	assert_int_equal(lease_nets(t, "c", "[\"x\",\"y\"]", NULL, nets, sizeof(nets), &err), -1);
+	assert_int_equal(err.code, ERR_QUOTA);
+	assert_non_null(strstr(err.msg, "SESSION_SUBNET_POOL 198.18.0.0/24: sessions have 3 of 4"));
+	assert_ok(lease_nets(t, "c", "[\"x\"]", NULL, nets, sizeof(nets), err));
+	assert_string_equal(nets, "{\"x\":\"198.18.0.128/26\"}");
+	assert_ok(db_run(t->st->db, err, "DELETE FROM leases", ""));
+	assert_int_equal(lease_nets(t, "d", "[\"x\"]", "[\"198.16.0.0/13\"]", nets, sizeof(nets), &err), -1);
+	assert_int_equal(err.code, ERR_QUOTA);
+	/* no network, no pool needed */
+	test_sessions_set(t, "SESSION_SUBNET_POOL", "nonsense");
+	assert_ok(lease_nets(t, "e", "[]", NULL, nets, sizeof(nets), err));
+	assert_string_equal(nets, "{}");
+}
+
+static void bad_pools(void **data)
+{
+	struct test_state *t = *data;
+	static const char *const bad[] = {"nonsense",       "10.0.0.0",  "10.0.0.0/27",  "10.0.0.0/7",
+	                                  "10.0.0.0/16x",   "10.0.0/16", "300.0.0.0/16", "10.0.0.0/-8",
+	                                  "10.0.0.0/16/26", "fd00::/64", "/16",          "10.0.0.0/"};
+	char nets[256];
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct err err = {0};
+		test_sessions_set(t, "SESSION_SUBNET_POOL", bad[i]);
+		assert_int_equal(lease_nets(t, "a", "[\"x\"]", NULL, nets, sizeof(nets), &err), -1);
+		assert_int_equal(err.code, ERR_CONFIG);
+		assert_non_null(strstr(err.msg, bad[i]));
+	}
+	assert_int_equal(count_leases(t), 0);
+}
+
+/* Set up the loopback of a network namespace of our own with a route to ${net}/26. */
+static int add_route(const char *net)
+{
+	struct rtentry r = {.rt_flags = RTF_UP, .rt_dev = (char[]){"lo"}};
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	struct sockaddr_in dst = {.sin_family = AF_INET}, mask = dst;
+	cleanup_close int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	inet_pton(AF_INET, net, &dst.sin_addr);
+	inet_pton(AF_INET, "255.255.255.192", &mask.sin_addr);
+	memcpy(&r.rt_dst, &dst, sizeof(dst));
+	memcpy(&r.rt_genmask, &mask, sizeof(mask));
+	return ioctl(fd, SIOCSIFFLAGS, &lo) || ioctl(fd, SIOCADDRT, &r);
+}
+
+static int in_own_network(void)
+{
+	struct test_state t = {0};
+	struct err err = {0};
+	char nets[256] = "";
+	if (add_route("198.18.0.0"))
+		return 2;
+	test_sessions_connect(&t);
+	test_sessions_set(&t, "SESSION_SUBNET_POOL", "198.18.0.0/24");
+	return lease_nets(&t, "a", "[\"x\"]", NULL, nets, sizeof(nets), &err) ||
+	       strcmp(nets, "{\"x\":\"198.18.0.64/26\"}");
+}
+
+static void routes_of_the_host(void **data)
+{
+	(void)data;
+	int status;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(unshare(CLONE_NEWNET) ? 77 : in_own_network());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip(); /* needs root */
+	assert_int_equal(status, 0);
+}
+
+static void fast_with_many(void **data)
+{
+	struct test_state *t = *data;
+	char nets[256];
+	struct block b;
+	assert_ok(db_run(t->st->db, err,
+	                 "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9999)"
+	                 " INSERT INTO leases (kind, value, session, purpose, taken_at)"
+	                 " SELECT 'subnet', 3323068416 + 64 * i, 's', 'x', 1 FROM n" /* 198.18.0.0 */
+	                 " UNION ALL SELECT 'port', 20000 + i, 's', 'x', 1 FROM n",
+	                 ""));
+	test_sessions_set(t, "SESSION_SUBNET_POOL", "198.16.0.0/12");
+	test_sessions_set(t, "SESSION_PORT_RANGE", "20000-30200");
+	int64_t began = clock_mono_ms();
+	assert_ok(lease_nets(t, "a", "[\"1\",\"2\",\"3\"]", "[\"198.16.0.0/15\"]", nets, sizeof(nets), err));
+	assert_ok(take(t, "b", &b, err));
+	assert_true(clock_mono_ms() - began < 1000);
+	assert_string_equal(
+	        nets, "{\"1\":\"198.27.196.0/26\",\"2\":\"198.27.196.64/26\",\"3\":\"198.27.196.128/26\"}");
+	assert_true(b.port >= 30000);
+}
+
+/* -- ports of containers -- */
+
+static int take_ports(struct test_state *t, const char *uuid, const char *ports, int nested, bool containers,
+                      struct err *err)
+{
+	cleanup_json cJSON *p = cJSON_Parse(ports), *networks = cJSON_Parse("[\"net\"]");
+	struct lease_wants wants = {.ports = p, .nested = nested, .networks = containers ? networks : NULL};
+	test_sessions_set(t, "SESSION_SUBNET_POOL", "198.18.0.0/20");
+	if (db_begin(t->st->db, err))
+		return -1;
+	if (lease_take(t->st, uuid, &wants, err)) {
+		db_rollback(t->st->db);
+		return -1;
+	}
+	return db_commit(t->st->db, err);
+}
+
+static void ports_of_containers(void **data)
+{
+	static const struct {
+		const char *name, *scheme;
+	} expected[] = {{"websocket", "ws"}, {"443", "https"},     {"5432", "postgresql"}, {"3306", "mysql"},
+	                {"6379", "redis"},   {"27017", "mongodb"}, {"5672", "amqp"},       {"22", "ssh"},
+	                {"8080", "http"},    {"53", "udp"}};
+	struct test_state *t = *data;
+	struct err err = {0};
+	assert_ok(take_ports(
+	        t, "s",
+	        "[{\"service\":\"gw\",\"purpose\":\"GATEWAY_PORT\",\"target\":18789,\"protocol\":\"tcp\"},"
+	        "{\"service\":\"gw\",\"purpose\":\"443/tcp\",\"target\":443},"
+	        "{\"service\":\"gw\",\"target\":5432},"
+	        "{\"service\":\"gw\",\"purpose\":\"3306/tcp\",\"target\":3306},"
+	        "{\"service\":\"gw\",\"purpose\":\"6379/tcp\",\"target\":6379},"
+	        "{\"service\":\"gw\",\"purpose\":\"27017/tcp\",\"target\":27017},"
+	        "{\"service\":\"gw\",\"purpose\":\"5672/tcp\",\"target\":5672},"
+	        "{\"service\":\"gw\",\"purpose\":\"22/tcp\",\"target\":22},"
+	        "{\"service\":\"gw\",\"purpose\":\"8080/tcp\",\"target\":8080},"
+	        "{\"service\":\"gw\",\"purpose\":\"53/udp\",\"target\":53,\"protocol\":\"udp\"},"
+	        "{\"service\":\"other\",\"purpose\":\"80/tcp\",\"target\":80}]",
+	        2, true, err));
+	cleanup_json cJSON *leases = lease_list(t->st, "s", &err), *only = cJSON_Parse("[\"gw\"]"),
+	                   *endpoints = lease_endpoints(leases, only);
+	assert_int_equal(cJSON_GetArraySize(leases), 13);
+	assert_int_equal(json_int(leases, "0.target", 0), 18789);
+	assert_string_equal(json_text(leases, "2.purpose"), "5432/tcp");
+	assert_string_equal(json_text(leases, "9.protocol"), "udp");
+	assert_null(json_at(leases, "12.target"));
+	assert_string_equal(json_text(leases, "12.purpose"), "nested");
+	assert_int_equal(cJSON_GetArraySize(endpoints), ARRAY_LEN(expected));
+	for (int i = 0; i < (int)ARRAY_LEN(expected); i++) {
+		const cJSON *one = cJSON_GetArrayItem(endpoints, i);
+		cleanup_free char *url = mem_printf("%s://127.0.0.1:%d", expected[i].scheme, base + i);
+		assert_string_equal(json_text(one, "name"), expected[i].name);
+		assert_string_equal(json_text(one, "url"), url);
+		assert_string_equal(json_text(one, "service"), "gw");
+	}
+}
+
+static int bind_udp(int port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET,
+	                        .sin_port = htons((uint16_t)port),
+	                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+static void udp_is_probed_and_held(void **data)
+{
+	struct test_state *t = *data;
+	struct err err = {0};
+	static const char *const want = "[{\"service\":\"dns\",\"target\":53,\"protocol\":\"udp\"}]";
+	int fd = bind_udp(base);
+	assert_ok(take_ports(t, "s", want, 0, true, err));
+	cleanup_json cJSON *leases = lease_list(t->st, "s", &err);
+	assert_int_equal(json_int(leases, "0.port", 0), base + 1);
+	close(fd);
+	assert_int_equal(lease_held(t->st, "s", &err), 0);
+	fd = bind_udp(base + 1);
+	assert_int_equal(lease_held(t->st, "s", &err), 1);
+	close(fd);
+	int tcp = listen_on(base + 1); /* of somebody else */
+	assert_int_equal(lease_held(t->st, "s", &err), 0);
+	close(tcp);
+}
+
+static void a_session_has_so_many_at_most(void **data)
+{
+	struct test_state *t = *data;
+	struct err err = {0};
+	static const char *const want = "[{\"service\":\"a\",\"target\":1}]";
+	set_range(t, 600);
+	assert_int_equal(take_ports(t, "s", want, LEASE_PORTS_MAX, false, &err), -1);
+	assert_int_equal(err.code, ERR_QUOTA);
+	assert_ok(take_ports(t, "s", want, LEASE_PORTS_MAX - 1, false, err));
+	set_range(t, LEASE_PORTS_MAX + 8);
+	assert_int_equal(take_ports(t, "t", want, 10, false, &err), -1);
+	assert_non_null(strstr(err.msg, "sessions have 256 of 264"));
+}
+
+/* Those that containers publish are claimed to the last; those that processes leave to a session inside are not. */
+static void nested_ones_of_containers_are_claimed(void **data)
+{
+	struct test_state *t = *data;
+	static const char *const want = "[{\"service\":\"a\",\"target\":1}]";
+	for (int containers = 0; containers < 2; containers++) {
+		struct sockaddr_un a = {.sun_family = AF_UNIX};
+		char uuid[8];
+		snprintf(uuid, sizeof(uuid), "s%d", containers);
+		assert_ok(take_ports(t, uuid, want, 3, containers, err));
+		int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "codefoundry-port-%d",
+		                 base + 4 * containers + 3);
+		int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+		assert_int_equal(bind(fd, (struct sockaddr *)&a,
+		                      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n)),
+		                 containers ? -1 : 0);
+		close(fd);
+	}
+	lease_unclaim();
+}
+
 static int take_many(struct test_state *t, int who)
 {
 	struct err err = {0};
@@ -301,6 +561,14 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(no_range_is_a_clear_refusal, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_survey_tells_who_has_what, setup, teardown),
 	        cmocka_unit_test_setup_teardown(endpoints, setup, teardown),
+	        cmocka_unit_test_setup_teardown(subnets, setup, teardown),
+	        cmocka_unit_test_setup_teardown(bad_pools, setup, teardown),
+	        cmocka_unit_test_setup_teardown(routes_of_the_host, setup, teardown),
+	        cmocka_unit_test_setup_teardown(fast_with_many, setup, teardown),
+	        cmocka_unit_test_setup_teardown(ports_of_containers, setup, teardown),
+	        cmocka_unit_test_setup_teardown(udp_is_probed_and_held, setup, teardown),
+	        cmocka_unit_test_setup_teardown(a_session_has_so_many_at_most, setup, teardown),
+	        cmocka_unit_test_setup_teardown(nested_ones_of_containers_are_claimed, setup, teardown),
 	        cmocka_unit_test_setup_teardown(many_at_once, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

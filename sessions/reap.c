@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #define REASON_ORPHAN "orphan"
+#define ENGINES_MAX 8
 
 struct findings {
 	struct reap_finding *list;
@@ -121,13 +122,15 @@ static int look_rows(struct state *st, bool expired, struct findings *f, struct 
 	return 0;
 }
 
-static int look_objects_of(struct state *st, const struct engine *engine, struct findings *f, struct err *err)
+static int look_objects_of(struct state *st, const struct engine *engine, bool *silent, struct findings *f,
+                           struct err *err)
 {
 	struct err why = {0};
 	cleanup_json cJSON *found = engine->found(st, &why);
 	const cJSON *one;
-	if (!found)
+	if (!found && !*silent)
 		log_warn("what engine %s left cannot be looked for: %s", engine->name, why.msg);
+	*silent = !found;
 	cJSON_ArrayForEach(one, found)
 	{
 		int has = store_has(st, one->valuestring, err);
@@ -143,8 +146,9 @@ static int look_objects_of(struct state *st, const struct engine *engine, struct
 
 static int look_objects(struct state *st, struct findings *f, struct err *err)
 {
-	for (size_t i = 0; engines[i]; i++)
-		if (look_objects_of(st, engines[i], f, err))
+	static bool silent[ENGINES_MAX]; /* a worker looks twice a minute: it says so once */
+	for (size_t i = 0; engines[i] && i < ENGINES_MAX; i++)
+		if (look_objects_of(st, engines[i], &silent[i], f, err))
 			return -1;
 	return 0;
 }
