@@ -41,7 +41,7 @@ static int read_number(const unsigned char *field, size_t size, int64_t *value)
 	if (field[0] & 0x80) {
 		v = field[0] & 0x7f;
 		for (i = 1; i < size; i++) {
-			if (v >> 54)
+			if (v >> 55)
 				return -1;
 			v = v << 8 | field[i];
 		}

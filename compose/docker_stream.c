@@ -33,7 +33,7 @@ static void end_line(struct log_lines *l, int stream)
 {
 	struct str *text = &l->lines[stream].text;
 
-	if (text->len && text->p[text->len - 1] == '\r')
+	while (text->len && text->p[text->len - 1] == '\r')
 		str_cut(text, text->len - 1);
 	for (size_t i = 0; i < text->len; i++)
 		if (!text->p[i])

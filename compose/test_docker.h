@@ -53,7 +53,7 @@ TEST_DOCKER void test_docker_tar(struct str *tar, const char *name, const char *
 	snprintf(head + 100, 8, "%07o", name[strlen(name) - 1] == '/' || link ? 0777 : 0755);
 	snprintf(head + 108, 8, "%07o", 0);
 	snprintf(head + 116, 8, "%07o", 0);
-	snprintf(head + 124, 12, "%011zo", len);
+	snprintf(head + 124, 12, "%011o", (unsigned)len);
 	snprintf(head + 136, 12, "%011o", 0);
 	head[156] = link ? '2' : name[strlen(name) - 1] == '/' ? '5' : '0';
 	snprintf(head + 157, 100, "%s", link ? link : "");
