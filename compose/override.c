@@ -1,4 +1,5 @@
 #include "compose/override.h"
+#include "compose/provider.h"
 #include "compose/share.h"
 #include "core/mem.h"
 #include "core/text.h"
@@ -94,7 +95,8 @@ static void line(struct str *out, int depth, const char *key, const char *text, 
  * stands in both files. */
 static bool must_repeat(const struct override *o)
 {
-	return !strcmp(json_text_or(o->project, "provider", ""), "docker-compose");
+	return !strcmp(json_text_or(o->project, "provider", ""), PROVIDER_V1) &&
+	       !json_bool(o->project, "json", false);
 }
 
 /* A member of the frozen base once more. */

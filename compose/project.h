@@ -11,7 +11,8 @@ struct project; /* opaque: the JSON below */
 
 /*
  * A project is one JSON object:
- * {"provider":"docker-compose","files":[absolute paths; empty: the built-in stack],
+ * {"provider":"docker-compose","json"?:bool (the provider's: docker-compose may be a standalone v2, which merges files otherwise than
+ *  1.29, see override.c),"files":[absolute paths; empty: the built-in stack],
  *  "base":{…the frozen compose file, valid for the provider…},
  *  "services":[{"name","role"?:"gateway"…(label com.codefoundry.role: a service of our own stack),"image"?,"build":bool,"healthcheck":bool,
  *               "oneshot":bool (restart absent or "no", and no healthcheck),"replicas":n,"memory"?:bytes,"cpus"?:number,
