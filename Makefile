@@ -57,7 +57,7 @@ help: ## Print this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  %-18s %s\n", $$1, $$2}' Makefile
 
 ##@ Run
-.PHONY: up down chat status health info version jobs
+.PHONY: up down chat status health doctor info version jobs
 up: deps ## Install what is missing, build, start everything, say how to talk to it
 	@$(MAKE) --no-print-directory build
 	@$(RUN) up
@@ -73,6 +73,9 @@ status: ## What runs where
 
 health: ## Ask every part for its health
 	@$(CLI) health
+
+doctor: ## Whether this machine can run sessions, with advice
+	@$(CLI) doctor
 
 info: ## What this installation is: version, folders, engine, limits
 	@$(CLI) info

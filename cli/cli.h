@@ -23,7 +23,7 @@ int cli_run_job(struct state *st, const char *kind, const cJSON *args, const cha
  * of what it ran for the person (`session exec`), which is passed on. */
 typedef int cli_command(const struct config *cfg, int argc, char **argv, struct err *err);
 
-cli_command cli_up, cli_down, cli_status, cli_health;
+cli_command cli_up, cli_down, cli_status, cli_health, cli_doctor;
 cli_command cli_session, cli_job, cli_test, cli_chat, cli_info, cli_clean;
 cli_command cli_gateway, cli_bot, cli_worker, cli_telegram;
 cli_command cli_example, cli_image;

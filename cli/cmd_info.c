@@ -1,6 +1,7 @@
 /* `codefoundry info`: what this installation is, for people and for reports of faults. */
 #include "cli/args.h"
 #include "cli/cli.h"
+#include "cli/engine_line.h"
 #include "cli/term.h"
 #include "core/mem.h"
 #include "core/proc.h"
@@ -37,7 +38,7 @@ static cJSON *collect(const struct config *cfg, struct state *st, struct err *er
 	json_add_text(info, "settings", config_file(cfg));
 	json_add_text(info, "state_dir", st->dir);
 	json_add_text(info, "install", st->install);
-	json_add_text(info, "engine", config_text(cfg, "ENGINE"));
+	json_add(info, "engine", engine_line(st));
 	json_add_int(info, "sessions", cJSON_GetArraySize(sessions));
 	json_add_int(info, "sessions_max", config_int(cfg, "SESSION_MAX_COUNT"));
 	json_add_text(info, "ports", config_text(cfg, "SESSION_PORT_RANGE"));
@@ -48,12 +49,14 @@ static cJSON *collect(const struct config *cfg, struct state *st, struct err *er
 static void print_info(const cJSON *info)
 {
 	const double gib = 1 << 30;
+	cleanup_str struct str engine = STR_INIT;
+	engine_line_text(json_at(info, "engine"), &engine);
 	printf("codefoundry %s\n", json_text(info, "version"));
 	printf("  program       %s\n", json_text(info, "program"));
 	printf("  settings      %s\n", json_text_or(info, "settings", "environment only"));
 	printf("  state         %s\n", json_text(info, "state_dir"));
 	printf("  installation  %s\n", json_text(info, "install"));
-	printf("  engine        %s\n", json_text(info, "engine"));
+	printf("  engine        %s\n", str_text(&engine));
 	printf("  sessions      %lld of at most %lld, host ports %s\n",
 	       (long long)json_int(info, "sessions", 0), (long long)json_int(info, "sessions_max", 0),
 	       json_text(info, "ports"));

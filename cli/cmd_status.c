@@ -1,6 +1,7 @@
 /* `codefoundry status` and `health`: what runs where, as a person or a script wants it. */
 #include "cli/args.h"
 #include "cli/cli.h"
+#include "cli/engine_line.h"
 #include "cli/plane.h"
 #include "cli/term.h"
 #include "compose/stack.h"
@@ -38,7 +39,7 @@ static void add_addresses(cJSON *parts, const struct config *cfg)
 	}
 }
 
-/* {running, parts, sessions, last_test, disk_free_bytes} */
+/* {running, parts, engine, sessions, last_test, disk_free_bytes} */
 static cJSON *collect(const struct config *cfg, struct state *st, struct err *err)
 {
 	cleanup_free char *dir = plane_dir(st->dir);
@@ -51,6 +52,7 @@ static cJSON *collect(const struct config *cfg, struct state *st, struct err *er
 	cJSON *parts = running ? cJSON_DetachItemFromObject(reply, "services") : json_array();
 	add_addresses(parts, cfg);
 	json_add(status, "parts", parts);
+	json_add(status, "engine", engine_line(st));
 	cJSON *sessions = sessions_list(st, false, err);
 	if (!sessions)
 		return NULL;
@@ -102,7 +104,10 @@ static void print_status(const cJSON *status, const struct config *cfg, struct s
 		term_table(columns, ARRAY_LEN(columns), json_at(status, "parts"));
 	else
 		printf("Nothing runs: `make up` (codefoundry up) starts it.\n");
-	printf("\nsessions: %d", cJSON_GetArraySize(json_at(status, "sessions")));
+	cleanup_str struct str engine = STR_INIT;
+	engine_line_text(json_at(status, "engine"), &engine);
+	printf("\nengine: %s\nsessions: %d", str_text(&engine),
+	       cJSON_GetArraySize(json_at(status, "sessions")));
 	if (json_at(status, "last_test"))
 		printf("   last test run: %lld of %lld passed",
 		       (long long)json_int(status, "last_test.passed", 0),

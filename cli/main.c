@@ -25,6 +25,8 @@ static const struct command commands[] = {
         {"down", "Stop them", cli_down, false},
         {"status", "What runs where", cli_status, false},
         {"health", "Ask every part for its health; exit code 1 when one is ill", cli_health, false},
+        {"doctor", "Whether this machine can run sessions, with advice; exit code 1 when not", cli_doctor,
+         false},
         {"chat", "Talk to the bot through the built-in Telegram server", cli_chat, false},
         {"session", "start stop restart extend reap, list show logs stats top wait, attach exec", cli_session,
          false},

@@ -1,0 +1,201 @@
+#include "cli/cli.h"
+#include "cli/doctor.h"
+#include "cli/engine_line.h"
+#include "core/net.h"
+#include "jobs/test_state.h"
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* A state directory with all settings of the program. */
+static int setup(void **data)
+{
+	struct test_state *t = mem_alloc(sizeof(*t));
+	snprintf(t->dir, sizeof(t->dir), "/tmp/codefoundry-test.XXXXXX");
+	assert_non_null(mkdtemp(t->dir));
+	setenv("STATE_DIR", t->dir, 1);
+	unsetenv("DOCKER_HOST");
+	assert_ok(config_load(&t->cfg, cli_settings, NULL, false, err));
+	assert_ok(state_open(&t->st, t->cfg, err));
+	*data = t;
+	return 0;
+}
+
+static int teardown(void **data)
+{
+	test_state_close(*data);
+	free(*data);
+	unsetenv("DOCKER_HOST");
+	return 0;
+}
+
+static void set(struct test_state *t, const char *key, const char *value)
+{
+	assert_ok(config_set(t->cfg, key, value, err));
+}
+
+static const cJSON *find(const cJSON *result, const char *check)
+{
+	const cJSON *one;
+	cJSON_ArrayForEach(one,
+	                   json_at(result, "checks")) if (!strcmp(json_text(one, "check"), check)) return one;
+	fail_msg("there is no check %s", check);
+	return NULL;
+}
+
+static void assert_state(const cJSON *result, const char *check, const char *state)
+{
+	const cJSON *one = find(result, check);
+	if (strcmp(json_text(one, "state"), state) != 0)
+		fail_msg("%s is %s (%s), not %s", check, json_text(one, "state"), json_text(one, "found"),
+		         state);
+}
+
+static void a_machine_that_can(void **data)
+{
+	struct test_state *t = *data;
+	set(t, "ENGINE", "process");
+	set(t, "GATEWAY_PORT", "0");
+	set(t, "GATEWAY_HEALTH_PORT", "0");
+	set(t, "BOT_PORT", "0");
+	set(t, "TELEGRAM_PORT", "0");
+	cleanup_json cJSON *r = doctor_examine(t->cfg);
+	assert_string_equal(json_text(r, "engine"), "process");
+	assert_int_equal(json_int(r, "bad", -1), 0);
+	assert_state(r, "docker", "ok");
+	assert_state(r, "state", "ok");
+	assert_state(r, "its ports", "ok");
+	assert_non_null(strstr(json_text(find(r, "docker"), "found"), "overlay2"));
+}
+
+static void processes_need_no_docker(void **data)
+{
+	struct test_state *t = *data;
+	setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock", 1);
+	set(t, "ENGINE", "process");
+	cleanup_json cJSON *r = doctor_examine(t->cfg);
+	assert_state(r, "docker", "unused");
+	assert_state(r, "engine", "ok");
+}
+
+static void containers_need_docker(void **data)
+{
+	struct test_state *t = *data;
+	setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock", 1);
+	set(t, "ENGINE", "compose");
+	cleanup_json cJSON *r = doctor_examine(t->cfg);
+	assert_state(r, "docker", "bad");
+	assert_true(json_int(r, "bad", 0) > 0);
+}
+
+static void the_state_directory(void **data)
+{
+	struct test_state *t = *data;
+	set(t, "ENGINE", "process");
+	assert_int_equal(chmod(t->dir, 0755), 0);
+	cleanup_json cJSON *open = doctor_examine(t->cfg);
+	assert_state(open, "state", "warn");
+	assert_non_null(strstr(json_text(find(open, "state"), "advice"), "chmod 0700"));
+	set(t, "STATE_DIR", "/dev/null/nothing");
+	cleanup_json cJSON *none = doctor_examine(t->cfg);
+	assert_state(none, "state", "bad");
+	set(t, "STATE_DIR", NULL);
+}
+
+static void what_is_taken(void **data)
+{
+	struct test_state *t = *data;
+	int port = 0;
+	struct err err = {0};
+	cleanup_close int fd = net_listen("127.0.0.1", 0, &port, &err);
+	cleanup_free char *text = mem_printf("%d", port), *range = mem_printf("%d-%d", port, port);
+	set(t, "ENGINE", "process");
+	set(t, "GATEWAY_PORT", text);
+	set(t, "SESSION_PORT_RANGE", range);
+	cleanup_json cJSON *r = doctor_examine(t->cfg);
+	assert_state(r, "its ports", "bad");
+	assert_non_null(strstr(json_text(find(r, "its ports"), "found"), text));
+	assert_state(r, "session ports", "bad");
+	assert_non_null(strstr(json_text(find(r, "session ports"), "advice"), "SESSION_PORT_RANGE"));
+}
+
+static void a_clock_in_the_past(void **data)
+{
+	struct test_state *t = *data;
+	set(t, "ENGINE", "process");
+	assert_ok(db_run(
+	        t->st->db, err,
+	        "INSERT INTO jobs (kind, args, state, owner, created_at) VALUES ('x', '{}', 'done', 'x', ?)",
+	        "i", clock_now_ms() + 3600000));
+	cleanup_json cJSON *r = doctor_examine(t->cfg);
+	assert_state(r, "clock", "bad");
+}
+
+static char *line_of(struct test_state *t)
+{
+	cleanup_str struct str out = STR_INIT;
+	cleanup_json cJSON *line = engine_line(t->st);
+	engine_line_text(line, &out);
+	return str_take(&out);
+}
+
+static void the_engine_in_one_line(void **data)
+{
+	struct test_state *t = *data;
+	set(t, "ENGINE", "process");
+	cleanup_free char *process = line_of(t);
+	assert_string_equal(process, "process");
+	set(t, "ENGINE", "compose");
+	cleanup_free char *compose = line_of(t);
+	assert_non_null(strstr(compose, "compose (Docker "));
+	assert_non_null(strstr(compose, ", docker"));
+	/* what was kept is believed, until something it hangs on changes */
+	cleanup_free char *path = state_path(t->st, "cache/tool.json"),
+	                  *kept = test_file(t->st, "cache/tool.json");
+	char *name = strstr(kept, "\"tool\":\"docker");
+	assert_non_null(name);
+	memcpy(name + strlen("\"tool\":\""), "DOCKER", strlen("DOCKER"));
+	assert_ok(file_write(path, kept, strlen(kept), 0600, err));
+	cleanup_free char *again = line_of(t);
+	assert_non_null(strstr(again, ", DOCKER"));
+	set(t, "COMPOSE_PROVIDER", "docker-compose");
+	cleanup_free char *asked = line_of(t);
+	assert_non_null(strstr(asked, ", docker-compose 1."));
+}
+
+/* An engine that takes connections and says nothing. */
+static void docker_that_hangs_costs_nothing(void **data)
+{
+	struct test_state *t = *data;
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s/hangs.sock", t->dir);
+	cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	cleanup_free char *host = mem_printf("unix://%s", a.sun_path);
+	const char *const hosts[] = {host, "unix:///nonexistent/docker.sock"};
+	set(t, "ENGINE", "compose");
+	for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+		setenv("DOCKER_HOST", hosts[i], 1);
+		int64_t before = clock_mono_ms();
+		cleanup_free char *text = line_of(t);
+		assert_string_equal(text, "compose (Docker does not answer; `codefoundry doctor` says why)");
+		assert_true(clock_mono_ms() - before < 100);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test_setup_teardown(a_machine_that_can, setup, teardown),
+	        cmocka_unit_test_setup_teardown(processes_need_no_docker, setup, teardown),
+	        cmocka_unit_test_setup_teardown(containers_need_docker, setup, teardown),
+	        cmocka_unit_test_setup_teardown(the_state_directory, setup, teardown),
+	        cmocka_unit_test_setup_teardown(what_is_taken, setup, teardown),
+	        cmocka_unit_test_setup_teardown(a_clock_in_the_past, setup, teardown),
+	        cmocka_unit_test_setup_teardown(the_engine_in_one_line, setup, teardown),
+	        cmocka_unit_test_setup_teardown(docker_that_hangs_costs_nothing, setup, teardown),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
