@@ -8,11 +8,13 @@
 #include "core/proc.h"
 #include "core/str.h"
 #include "core/ws.h"
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,6 +43,26 @@ static int mode_listen(char **args)
 	ready();
 	for (;;)
 		pause();
+}
+
+/* hangup PORT TEXT: take connections, answer TEXT and end them, as a port forwarder does (with no TEXT) when nobody listens behind it. */
+static int mode_hangup(char **args)
+{
+	struct err err = {0};
+	char request[4096];
+	int bound, fd = net_listen("127.0.0.1", atoi(args[0]), &bound, &err);
+	size_t len = args[1] ? strlen(args[1]) : 0;
+	if (fd < 0)
+		return fail(&err);
+	fcntl(fd, F_SETFL, 0);
+	ready();
+	for (;;) {
+		int client = accept(fd, NULL, NULL);
+		if (client < 0 || (len && (recv(client, request, sizeof(request), 0) < 0 ||
+		                           send(client, args[1], len, MSG_NOSIGNAL) < 0)))
+			return 1;
+		close(client);
+	}
 }
 
 static int execute(const char *path, const char *sql)
@@ -155,8 +177,8 @@ static const struct {
 	const char *name;
 	int (*run)(char **args);
 } modes[] = {
-        {"listen", mode_listen}, {"lock", mode_lock},   {"newer", mode_newer},
-        {"damage", mode_damage}, {"twice", mode_twice}, {"gateway", mode_gateway},
+        {"listen", mode_listen}, {"lock", mode_lock},       {"newer", mode_newer},   {"damage", mode_damage},
+        {"twice", mode_twice},   {"gateway", mode_gateway}, {"hangup", mode_hangup},
 };
 
 int main(int argc, char **argv)
@@ -164,6 +186,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; argc > 2 && i < ARRAY_LEN(modes); i++)
 		if (!strcmp(argv[1], modes[i].name))
 			return modes[i].run(argv + 2);
-	fprintf(stderr, "usage: peer listen|gateway PORT, lock|newer|damage DATABASE, twice PROGRAM ARG…\n");
+	fprintf(stderr, "usage: peer listen|gateway PORT, hangup PORT TEXT, lock|newer|damage DATABASE, "
+	                "twice PROGRAM ARG…\n");
 	return 2;
 }
