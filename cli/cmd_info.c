@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "cli/engine_line.h"
 #include "cli/term.h"
+#include "compose/image.h"
 #include "core/mem.h"
 #include "core/proc.h"
 #include "core/version.h"
@@ -39,6 +40,9 @@ static cJSON *collect(const struct config *cfg, struct state *st, struct err *er
 	json_add_text(info, "state_dir", st->dir);
 	json_add_text(info, "install", st->install);
 	json_add(info, "engine", engine_line(st));
+	cleanup_free char *cache = state_path(st, "cache"), *image = image_reference(cache, err);
+	json_add_text(info, "image", image);
+	err_clear(err); /* `doctor` says why there can be none */
 	json_add_int(info, "sessions", cJSON_GetArraySize(sessions));
 	json_add_int(info, "sessions_max", config_int(cfg, "SESSION_MAX_COUNT"));
 	json_add_text(info, "ports", config_text(cfg, "SESSION_PORT_RANGE"));
@@ -57,6 +61,7 @@ static void print_info(const cJSON *info)
 	printf("  state         %s\n", json_text(info, "state_dir"));
 	printf("  installation  %s\n", json_text(info, "install"));
 	printf("  engine        %s\n", str_text(&engine));
+	printf("  image         %s\n", json_text_or(info, "image", "none; `codefoundry doctor` says why"));
 	printf("  sessions      %lld of at most %lld, host ports %s\n",
 	       (long long)json_int(info, "sessions", 0), (long long)json_int(info, "sessions_max", 0),
 	       json_text(info, "ports"));

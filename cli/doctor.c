@@ -99,9 +99,9 @@ static void check_plane(struct doctor *d)
 cJSON *doctor_examine(const struct config *cfg)
 {
 	static void (*const checks[])(struct doctor *) = {
-	        check_engine,      doctor_check_state,  doctor_check_docker, doctor_check_tools,
-	        doctor_check_disk, doctor_check_memory, doctor_check_cgroup, doctor_check_leases,
-	        check_plane,       doctor_check_clock,
+	        check_engine,        doctor_check_state, doctor_check_docker, doctor_check_tools,
+	        doctor_check_image,  doctor_check_disk,  doctor_check_memory, doctor_check_cgroup,
+	        doctor_check_leases, check_plane,        doctor_check_clock,
 	};
 	struct doctor d = {.cfg = cfg, .checks = json_array(), .engine = "none"};
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++)

@@ -1,6 +1,7 @@
-/* What the doctor asks of containers: engine and compose tool. */
+/* What the doctor asks of containers: engine, compose tool, image. */
 #include "cli/doctor_private.h"
 #include "compose/docker.h"
+#include "compose/image.h"
 #include "compose/provider.h"
 #include "core/mem.h"
 #include <string.h>
@@ -41,4 +42,27 @@ void doctor_check_tools(struct doctor *d)
 	}
 	if (!any && d->compose)
 		doctor_advise(d, "one of these tools is needed, or ENGINE=process");
+}
+
+void doctor_check_image(struct doctor *d)
+{
+	struct err err = {0};
+	cleanup_free char *cache = d->st ? state_path(d->st, "cache") : NULL;
+	cleanup_free char *reference = cache ? image_reference(cache, &err) : NULL;
+	if (!cache) {
+		doctor_found(d, "image", doctor_needed(d), "not looked for: there is no state directory");
+		return;
+	}
+	if (!reference) {
+		doctor_found(d, "image", doctor_needed(d), "%s", err.msg);
+		return;
+	}
+	int there = d->docker ? image_present(reference, &err) : 0;
+	if (there < 0)
+		doctor_found(d, "image", doctor_needed(d), "%s: %s", reference, err.msg);
+	else if (there)
+		doctor_found(d, "image", STATE_OK, "%s is there", reference);
+	else
+		doctor_found(d, "image", d->compose ? STATE_OK : STATE_UNUSED,
+		             "%s is not there yet: the first session makes it", reference);
 }

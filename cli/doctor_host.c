@@ -1,5 +1,6 @@
 /* What the doctor looks at on the machine itself. */
 #include "cli/doctor_private.h"
+#include "compose/docker.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/mem.h"
@@ -137,13 +138,33 @@ static void check_process_limits(struct doctor *d)
 	}
 }
 
+/* The kernel may have been built, or booted, without what the engine limits with; it says so itself. */
+static void check_container_limits(struct doctor *d)
+{
+	struct err err = {0};
+	const char *version = json_text_or(d->docker, "cgroup", "1");
+	cleanup_json cJSON *info = docker_get("/info", &err);
+	bool memory = json_bool(info, "MemoryLimit", false), cpu = json_bool(info, "CpuCfsQuota", false);
+	if (!info) {
+		doctor_found(d, "limits", STATE_WARN, "%s", err.msg);
+	} else if (memory && cpu) {
+		doctor_found(d, "limits", STATE_OK, "cgroup v%s: Docker limits memory and CPU of sessions",
+		             version);
+	} else {
+		doctor_found(d, "limits", STATE_WARN, "cgroup v%s: this kernel lets Docker limit %s", version,
+		             memory ? "memory, but no CPU"
+		             : cpu  ? "CPU, but no memory"
+		                    : "neither memory nor CPU");
+		doctor_advise(d, "boot with cgroup_enable=memory, or a kernel with these controllers");
+	}
+}
+
 void doctor_check_cgroup(struct doctor *d)
 {
 	if (!d->compose)
 		check_process_limits(d);
 	else if (d->docker)
-		doctor_found(d, "limits", STATE_OK, "cgroup v%s: Docker limits memory and CPU of sessions",
-		             json_text_or(d->docker, "cgroup", "1"));
+		check_container_limits(d);
 }
 
 void doctor_check_leases(struct doctor *d)

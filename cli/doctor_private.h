@@ -29,6 +29,7 @@ enum doctor_state doctor_needed(const struct doctor *d);
 /* Containers: doctor_containers.c. */
 void doctor_check_docker(struct doctor *d);
 void doctor_check_tools(struct doctor *d);
+void doctor_check_image(struct doctor *d);
 
 /* The machine: doctor_host.c. */
 void doctor_check_state(struct doctor *d);

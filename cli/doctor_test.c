@@ -2,7 +2,9 @@
 #include "cli/doctor.h"
 #include "cli/engine_line.h"
 #include "core/net.h"
+#include "core/text.h"
 #include "jobs/test_state.h"
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -67,6 +69,60 @@ static void a_machine_that_can(void **data)
 	assert_state(r, "state", "ok");
 	assert_state(r, "its ports", "ok");
 	assert_non_null(strstr(json_text(find(r, "docker"), "found"), "overlay2"));
+}
+
+/* What the command prints, to its end. */
+static char *printed(struct test_state *t, char *option, int *rc, struct err *err)
+{
+	cleanup_free char *path = state_path(t->st, "printed");
+	char command[] = "doctor", *argv[] = {command, option, NULL}, *text = NULL;
+	fflush(stdout);
+	cleanup_close int saved = dup(STDOUT_FILENO), fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	dup2(fd, STDOUT_FILENO);
+	*rc = cli_doctor(t->cfg, option ? 2 : 1, argv, err);
+	fflush(stdout);
+	dup2(saved, STDOUT_FILENO);
+	assert_ok(file_read(path, 1 << 20, &text, NULL, err));
+	unlink(path);
+	return text;
+}
+
+static void the_command(void **data)
+{
+	struct test_state *t = *data;
+	struct err err = {0};
+	int rc;
+	char option[] = "--json";
+	setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock", 1);
+	set(t, "ENGINE", "compose");
+	cleanup_free char *text = printed(t, NULL, &rc, &err);
+	assert_int_equal(rc, -1);
+	assert_int_equal(err_exit_code(err.code), 1);
+	for (const char *line = text, *end; (end = strchr(line, '\n')); line = end + 1)
+		if (text_columns(line, (size_t)(end - line)) > 80)
+			fail_msg("too wide: %.*s", (int)(end - line), line);
+	cleanup_free char *json = printed(t, option, &rc, &err);
+	cleanup_json cJSON *result = json_parse(json, strlen(json), &err);
+	assert_non_null(result);
+	assert_state(result, "docker", "bad");
+}
+
+static void the_image(void **data)
+{
+	struct test_state *t = *data;
+	set(t, "ENGINE", "process");
+	cleanup_json cJSON *r = doctor_examine(t->cfg);
+	assert_non_null(strstr(json_text(find(r, "image"), "found"), "codefoundry:"));
+	assert_string_not_equal(json_text(find(r, "image"), "state"), "bad");
+}
+
+static void docker_tells_what_it_limits(void **data)
+{
+	struct test_state *t = *data;
+	set(t, "ENGINE", "compose");
+	cleanup_json cJSON *r = doctor_examine(t->cfg);
+	assert_state(r, "limits", "ok");
+	assert_non_null(strstr(json_text(find(r, "limits"), "found"), "Docker limits memory and CPU"));
 }
 
 static void processes_need_no_docker(void **data)
@@ -189,6 +245,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(a_machine_that_can, setup, teardown),
+	        cmocka_unit_test_setup_teardown(the_command, setup, teardown),
+	        cmocka_unit_test_setup_teardown(the_image, setup, teardown),
+	        cmocka_unit_test_setup_teardown(docker_tells_what_it_limits, setup, teardown),
 	        cmocka_unit_test_setup_teardown(processes_need_no_docker, setup, teardown),
 	        cmocka_unit_test_setup_teardown(containers_need_docker, setup, teardown),
 	        cmocka_unit_test_setup_teardown(the_state_directory, setup, teardown),
