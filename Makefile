@@ -161,7 +161,7 @@ auto-cleanup: ## Remove expired sessions and what was cut off
 	@$(CLI) session reap
 
 ##@ Build
-.PHONY: deps test-deps docker compose-v2 build rebuild clean clean-all
+.PHONY: deps test-deps docker compose-v2 build image rebuild clean clean-all
 deps: ## Install the packages it is built with (Debian; root or sudo)
 	@dpkg -s $(PACKAGES) >/dev/null 2>&1 || { echo "installing packages…"; \
 	 $(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qy --no-install-recommends $(PACKAGES); }
@@ -201,6 +201,9 @@ $(COMPOSE_V2)/cli-plugins/docker-compose:
 
 build: $(BUILD)/codefoundry ## Build build/codefoundry
 
+image: build ## Make the container image and give it to the engine
+	@$(CLI) image build
+
 rebuild: ## Build all of it anew
 	@$(MAKE) --no-print-directory clean
 	@$(MAKE) --no-print-directory build
@@ -239,8 +242,8 @@ $(BUILD)/test/%: $(BUILD)/obj/%.o $(BUILD)/libcodefoundry.a
 	@echo "  link  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libcodefoundry.a $(PKG_LIBS) -lcmocka
 
-# It drives the program itself.
-$(BUILD)/test/cli/session_io_test: $(BUILD)/codefoundry
+# They drive the program itself.
+$(BUILD)/test/cli/session_io_test $(BUILD)/test/compose/image_roles_test: $(BUILD)/codefoundry
 
 # Files that are put into the program by EMBED().
 $(BUILD)/obj/testsuite/telegram/page.o: $(wildcard testsuite/telegram/*.html)
@@ -264,6 +267,10 @@ unit: $(if $(TESTS),$(TESTS:%=$(BUILD)/test/%_test),$(UNITBIN)) ## Only the unit
 mutants: $(BUILD)/test/tests/mutants ## Every planted defect must be caught by its scenario
 	@$(MAKE) --no-print-directory MUTANTS=1 build
 	@$< build/mutants/codefoundry tests/mutants.yml
+
+.PHONY: image-verify
+image-verify: $(BUILD)/test/compose/image_roles_test ## Run every role in the image for real: rights, health, size, end
+	@$<
 
 CLANG_CHECK := $(SRC:%=clang-%)
 .PHONY: $(CLANG_CHECK)

@@ -57,8 +57,10 @@ static cJSON *texts(const char *const *list)
 /* What the engine must know to run it (OCI image specification, config.md; Healthcheck is Docker's). */
 static cJSON *run_config(void)
 {
+	/* A name is resolved in a thread that nothing can stop: with the defaults (5 s, twice) a part that looks for a service that is gone
+	 * would outlive the time it has to end. */
 	static const char *const env[] = {"PATH=/usr/bin", "STATE_DIR=" IMAGE_STATE_DIR, "ENGINE=process",
-	                                  NULL};
+	                                  "RES_OPTIONS=timeout:1 attempts:1", NULL};
 	static const char *const entrypoint[] = {"/usr/bin/codefoundry", NULL};
 	static const char *const test[] = {"CMD", "/usr/bin/codefoundry", "health", "--self", NULL};
 	cJSON *config = json_object(), *health = json_object(), *labels = json_object();
