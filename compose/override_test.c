@@ -1,18 +1,12 @@
 #include "compose/override.h"
+#include "compose/test_docker.h"
 #include "core/file.h"
 #include "core/mem.h"
 #include "core/net.h"
 #include "core/proc.h"
 #include "core/yaml.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
 
 #define RUN_MS 60000
 #define UUID "2b1f3c58-7a55-4a53-9d8e-0f6c1f1c9a11"
@@ -272,7 +266,8 @@ static char *run(const char *const argv[])
 /* A session with files of its own. */
 struct files {
 	struct fixture f;
-	char dir[40], base[64], override[64], image[64], id[24];
+	struct test_docker docker;
+	char dir[40], base[64], override[64], id[32];
 	int port;
 };
 
@@ -299,12 +294,48 @@ static int free_port(void)
 	return port;
 }
 
+/* So that whatever is made can be found and removed, also after a failed test. */
+static void label_all(const cJSON *base, const char *id)
+{
+	static const char *const sections[] = {"services", "networks", "volumes"};
+	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+		cJSON *one;
+		cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(base, sections[i]))
+		{
+			cJSON *labels = cJSON_GetObjectItemCaseSensitive(one, "labels");
+			if (!labels)
+				labels = cJSON_AddObjectToObject(one, "labels");
+			cJSON_DeleteItemFromObjectCaseSensitive(labels, "com.codefoundry.test");
+			json_add_text(labels, "com.codefoundry.test", id);
+		}
+	}
+}
+
+static int setup(void **state)
+{
+	struct files *s = mem_alloc(sizeof(*s));
+	test_docker_open(&s->docker);
+	snprintf(s->docker.image, sizeof(s->docker.image), "codefoundry-test-%s:1", s->docker.id);
+	*state = s;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct files *s = *state;
+	struct err ignored;
+	test_docker_close(&s->docker);
+	fixture_close(&s->f);
+	tree_remove(s->dir, &ignored);
+	free(s);
+	return 0;
+}
+
 static void files_open(struct files *s, const char *provider)
 {
 	cleanup_str struct str out = STR_INIT;
 	unsigned block = (unsigned)getpid() % 1000; /* of 10.214.0.0/16, which no installation leases from */
-	snprintf(s->id, sizeof(s->id), "cft-override-%d", (int)getpid());
-	snprintf(s->image, sizeof(s->image), "%s:test", s->id);
+	snprintf(s->id, sizeof(s->id), "%soverride", s->docker.prefix);
 	snprintf(s->dir, sizeof(s->dir), "/tmp/codefoundry-test.XXXXXX");
 	assert_non_null(mkdtemp(s->dir));
 	snprintf(s->base, sizeof(s->base), "%s/compose.yml", s->dir);
@@ -318,7 +349,8 @@ static void files_open(struct files *s, const char *provider)
 	fixture_open(&s->f, "{}", ports, subnets, "{}");
 	cJSON_Delete(s->f.project);
 	cJSON_Delete(s->f.environment);
-	s->f.o.project = s->f.project = replaced(project_text, s->image, s->id);
+	s->f.o.project = s->f.project = replaced(project_text, s->docker.image, s->docker.id);
+	label_all(json_at(s->f.project, "base"), s->docker.id);
 	cJSON_ReplaceItemInObjectCaseSensitive(s->f.project, "provider", cJSON_CreateString(provider));
 	s->f.o.environment = s->f.environment = hostile_environment();
 	s->f.o.name = s->id;
@@ -326,12 +358,6 @@ static void files_open(struct files *s, const char *provider)
 	if (override_write(&s->f.o, &out, &err) || file_write(s->base, base, strlen(base), 0600, &err) ||
 	    file_write(s->override, str_text(&out), out.len, 0600, &err))
 		fail_msg("%s", err.msg);
-}
-
-static void files_close(struct files *s)
-{
-	fixture_close(&s->f);
-	assert_int_equal(tree_remove(s->dir, &err), 0);
 }
 
 /* The folder with compose v2 as docker's plugin, which the Makefile prepares. */
@@ -373,53 +399,34 @@ static void assert_config(const char *text)
 
 static void docker_compose_1_takes_it(void **state)
 {
-	(void)state;
-	struct files s;
-	files_open(&s, "docker-compose");
-	cleanup_free char *out = run((const char *const[]){"docker-compose", "-p", s.id, "-f", s.base, "-f",
-	                                                   s.override, "config", NULL});
+	struct files *s = *state;
+	files_open(s, "docker-compose");
+	cleanup_free char *out = run((const char *const[]){"docker-compose", "-p", s->id, "-f", s->base, "-f",
+	                                                   s->override, "config", NULL});
 	assert_config(out);
-	files_close(&s);
 }
 
 static void compose_v2_takes_it(void **state)
 {
-	(void)state;
-	struct files s;
-	files_open(&s, "docker compose");
+	struct files *s = *state;
+	files_open(s, "docker compose");
 	cleanup_free char *out =
-	        run((const char *const[]){"docker", "--config", v2_config(), "compose", "-p", s.id, "-f",
-	                                  s.base, "-f", s.override, "config", "--format", "json", NULL});
+	        run((const char *const[]){"docker", "--config", v2_config(), "compose", "-p", s->id, "-f",
+	                                  s->base, "-f", s->override, "config", "--format", "json", NULL});
 	assert_config(out);
-	files_close(&s);
 }
 
 static void podman_compose_takes_it(void **state)
 {
-	(void)state;
-	struct files s;
-	files_open(&s, "podman-compose");
-	cleanup_free char *out = run((const char *const[]){"podman-compose", "-p", s.id, "-f", s.base, "-f",
-	                                                   s.override, "--dry-run", "up", "-d", NULL});
-	cleanup_free char *name = mem_printf("--name=%s-web ", s.id),
+	struct files *s = *state;
+	files_open(s, "podman-compose");
+	cleanup_free char *out = run((const char *const[]){"podman-compose", "-p", s->id, "-f", s->base, "-f",
+	                                                   s->override, "--dry-run", "up", "-d", NULL});
+	cleanup_free char *name = mem_printf("--name=%s-web ", s->id),
 	                  *memory = mem_printf("-m %d", 256 << 20);
 	assert_non_null(strstr(out, name));
 	assert_non_null(strstr(out, memory));
 	assert_non_null(strstr(out, hostile[0]));
-	files_close(&s);
-}
-
-/* An image of busybox alone. */
-static void make_image(const struct files *s)
-{
-	cleanup_free char *bin = mem_printf("%s/bin", s->dir), *sleep = mem_printf("%s/sleep", bin),
-	                  *archive = mem_printf("%s/image.tar", s->dir),
-	                  *label = mem_printf("LABEL com.codefoundry.test=%s", s->id);
-	assert_int_equal(dir_make(bin, 0755, &err), 0);
-	free(run((const char *const[]){"cp", "/bin/busybox", sleep, NULL}));
-	free(run((const char *const[]){"tar", "-C", s->dir, "-cf", archive, "bin", NULL}));
-	free(run((const char *const[]){"docker", "import", "--change", label, "--change", "ENV PATH=/bin",
-	                               archive, s->image, NULL}));
 }
 
 static cJSON *inspect(const char *name)
@@ -469,14 +476,13 @@ static void assert_runs(const struct files *s, const cJSON *web, const cJSON *sl
 }
 
 /* The engine does what is written, through ${tool} (NULL-terminated words). */
-static void comes_up(const char *provider, const char *const *tool)
+static void comes_up(struct files *s, const char *provider, const char *const *tool)
 {
-	struct files s;
 	const char *up[16], *down[16];
 	size_t n = 0;
-	files_open(&s, provider);
-	make_image(&s);
-	const char *const words[] = {"-p", s.id, "-f", s.base, "-f", s.override};
+	files_open(s, provider);
+	test_docker_image(&s->docker);
+	const char *const words[] = {"-p", s->id, "-f", s->base, "-f", s->override};
 	for (; tool[n]; n++)
 		up[n] = tool[n];
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
@@ -484,8 +490,8 @@ static void comes_up(const char *provider, const char *const *tool)
 	memcpy(down, up, sizeof(up[0]) * n);
 	up[n] = "up", up[n + 1] = "-d", up[n + 2] = NULL;
 	down[n] = "down", down[n + 1] = "-v", down[n + 2] = NULL;
-	cleanup_free char *web = mem_printf("%s-web", s.id), *slow = mem_printf("%s-slow", s.id),
-	                  *net = mem_printf("%s_back", s.id), *volume = mem_printf("%s_state", s.id);
+	cleanup_free char *web = mem_printf("%s-web", s->id), *slow = mem_printf("%s-slow", s->id),
+	                  *net = mem_printf("%s_back", s->id), *volume = mem_printf("%s_state", s->id);
 	struct proc_spec spec = PROC_SPEC_INIT;
 	struct proc_result r;
 	spec.argv = up;
@@ -495,28 +501,26 @@ static void comes_up(const char *provider, const char *const *tool)
 	struct proc_result gone;
 	spec.argv = down;
 	assert_int_equal(proc_run(&spec, NULL, RUN_MS, 1 << 20, &gone, &err), 0);
-	free(run((const char *const[]){"docker", "rmi", "-f", s.image, NULL}));
 	if (gone.status)
 		fail_msg("down: %s", gone.errs);
 	proc_result_free(&gone);
 	if (r.status)
 		fail_msg("up: %s", r.errs);
 	proc_result_free(&r);
-	assert_runs(&s, a, b, c);
+	assert_int_equal(test_docker_count(&s->docker), 0);
+	assert_runs(s, a, b, c);
 	assert_string_equal(label_of(json_at(d, "0.Labels"), LABEL_SESSION), UUID);
-	files_close(&s);
 }
 
 static void comes_up_with_docker_compose_1(void **state)
 {
-	(void)state;
-	comes_up("docker-compose", (const char *const[]){"docker-compose", NULL});
+	comes_up(*state, "docker-compose", (const char *const[]){"docker-compose", NULL});
 }
 
 static void comes_up_with_compose_v2(void **state)
 {
-	(void)state;
-	comes_up("docker compose", (const char *const[]){"docker", "--config", v2_config(), "compose", NULL});
+	comes_up(*state, "docker compose",
+	         (const char *const[]){"docker", "--config", v2_config(), "compose", NULL});
 }
 
 int main(void)
@@ -525,11 +529,11 @@ int main(void)
 	        cmocka_unit_test(the_whole_text),
 	        cmocka_unit_test(without_limits_there_are_none),
 	        cmocka_unit_test(refused),
-	        cmocka_unit_test(docker_compose_1_takes_it),
-	        cmocka_unit_test(compose_v2_takes_it),
-	        cmocka_unit_test(podman_compose_takes_it),
-	        cmocka_unit_test(comes_up_with_docker_compose_1),
-	        cmocka_unit_test(comes_up_with_compose_v2),
+	        cmocka_unit_test_setup_teardown(docker_compose_1_takes_it, setup, teardown),
+	        cmocka_unit_test_setup_teardown(compose_v2_takes_it, setup, teardown),
+	        cmocka_unit_test_setup_teardown(podman_compose_takes_it, setup, teardown),
+	        cmocka_unit_test_setup_teardown(comes_up_with_docker_compose_1, setup, teardown),
+	        cmocka_unit_test_setup_teardown(comes_up_with_compose_v2, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
