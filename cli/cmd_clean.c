@@ -4,6 +4,8 @@
 #include "cli/cli.h"
 #include "cli/plane.h"
 #include "cli/term.h"
+#include "compose/docker.h"
+#include "compose/image.h"
 #include "core/file.h"
 #include "core/mem.h"
 #include "core/str.h"
@@ -52,7 +54,16 @@ static int sort_entries(const char *dir, cJSON *ours, cJSON *foreign, struct err
 	return 0;
 }
 
-/* {"control_plane":bool,"sessions":[names],"projects":n,"state_dir","files":[entries],"kept":[entries]} */
+/* The image of this very program, when the engine has it; the caller frees it. Those of other builds may be in use elsewhere. */
+static char *find_image(struct state *st)
+{
+	struct err ignored = {0};
+	cleanup_free char *cache = state_path(st, "cache");
+	cleanup_free char *image = docker_expected() ? image_reference(cache, &ignored) : NULL;
+	return image && image_present(image, &ignored) > 0 ? TAKE(image) : NULL;
+}
+
+/* {"control_plane":bool,"sessions":[names],"image"?,"projects":n,"state_dir","files":[entries],"kept":[entries]} */
 static cJSON *collect(struct state *st, struct err *err)
 {
 	cleanup_free char *up = plane_dir(st->dir), *projects = state_path(st, "projects");
@@ -60,6 +71,9 @@ static cJSON *collect(struct state *st, struct err *err)
 	cJSON *names = json_array(), *ours = json_array(), *foreign = json_array(), *session;
 	json_add_bool(what, "control_plane", supervisor_ask(up, "status", NULL, STOP_MS, NULL, err) == 0);
 	json_add(what, "sessions", names);
+	cleanup_free char *image = find_image(st);
+	if (image)
+		json_add_text(what, "image", image);
 	json_add_text(what, "state_dir", st->dir);
 	json_add(what, "files", ours);
 	json_add(what, "kept", foreign);
@@ -98,9 +112,11 @@ static void print_what(const cJSON *what)
 	add_list(&sessions, json_at(what, "sessions"));
 	add_list(&files, json_at(what, "files"));
 	add_list(&kept, json_at(what, "kept"));
-	printf("To be removed:\n  control plane  %s\n  sessions       %s\n  in %s\n                 %s\n",
+	printf("To be removed:\n  control plane  %s\n  sessions       %s\n  image          %s\n  in %s\n"
+	       "                 %s\n",
 	       json_bool(what, "control_plane", false) ? "runs, is stopped" : "does not run",
-	       str_text(&sessions), json_text(what, "state_dir"), str_text(&files));
+	       str_text(&sessions), json_text_or(what, "image", "none"), json_text(what, "state_dir"),
+	       str_text(&files));
 	if (projects)
 		printf("  which holds    %lld project%s that people made\n", projects,
 		       projects == 1 ? "" : "s");
@@ -167,6 +183,35 @@ static int end_all(struct state *st, bool json, struct err *err)
 	                                  : 0;
 }
 
+static int remove_tag(const char *tag, bool *left, struct err *err)
+{
+	cleanup_free char *name = docker_escape(tag), *path = mem_printf("/images/%s", name);
+	if (docker_call("DELETE", path, NULL, 0, NULL, err) == 0 || err->code == ERR_NOT_FOUND)
+		return err_clear(err), 0;
+	if (err->code != ERR_BUSY)
+		return err_wrap(err, "remove image %s", tag);
+	*left = true;
+	err_clear(err);
+	return 0;
+}
+
+/* All its tags, its own last: with that the image goes. When something else uses it, another installation say, it is ${left}. */
+static int remove_image(const char *image, bool *left, struct err *err)
+{
+	cleanup_free char *name = docker_escape(image), *path = mem_printf("/images/%s/json", name);
+	cleanup_json cJSON *found = docker_get(path, err);
+	const cJSON *tag;
+	if (!found)
+		return err->code == ERR_NOT_FOUND ? err_clear(err), 0 : -1;
+	cJSON_ArrayForEach(tag, json_at(found, "RepoTags"))
+	{
+		if (cJSON_IsString(tag) && strcmp(tag->valuestring, image) != 0 &&
+		    remove_tag(tag->valuestring, left, err))
+			return -1;
+	}
+	return remove_tag(image, left, err);
+}
+
 /* The directory goes too when nothing else is in it. */
 static int remove_files(const char *dir, const cJSON *files, struct err *err)
 {
@@ -209,11 +254,15 @@ int cli_clean(const struct config *cfg, int argc, char **argv, struct err *err)
 		return -1;
 	cleanup_json cJSON *now = dry ? NULL : collect(st, err);
 	state_close(TAKE(st));
+	bool left = false;
+	const char *image = json_text(now, "image");
+	if (image && remove_image(image, &left, err))
+		return -1;
 	if (now && remove_files(dir, json_at(now, "files"), err))
 		return -1;
 	if (json)
 		term_json(what);
 	else if (!dry)
-		printf("all of it is removed\n");
+		printf("all of it is removed%s\n", left ? " but the image, which something else uses" : "");
 	return 0;
 }
