@@ -243,7 +243,7 @@ $(BUILD)/test/%: $(BUILD)/obj/%.o $(BUILD)/libcodefoundry.a
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libcodefoundry.a $(PKG_LIBS) -lcmocka
 
 # They drive the program itself.
-$(BUILD)/test/cli/session_io_test $(BUILD)/test/compose/image_roles_test: $(BUILD)/codefoundry
+$(addprefix $(BUILD)/test/,cli/session_io_test compose/image_roles_test tests/make_test): $(BUILD)/codefoundry
 
 # Files that are put into the program by EMBED().
 $(BUILD)/obj/testsuite/telegram/page.o: $(wildcard testsuite/telegram/*.html)
