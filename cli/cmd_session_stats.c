@@ -22,9 +22,12 @@ static void add_size(cJSON *row, const char *key, int64_t bytes)
 
 static void print_stats(const cJSON *stats)
 {
-	static const struct term_column columns[] = {{"SESSION", "session"}, {"SERVICE", "name"},
-	                                             {"CPU %", "cpu"},       {"MEMORY", "memory"},
-	                                             {"LIMIT", "limit"},     {"PIDS", "pids"}};
+	static const struct term_column columns[] = {{"SESSION", "session"},
+	                                             {"SERVICE", "name"},
+	                                             {"CPU %", "cpu"},
+	                                             {"MEMORY", "memory"},
+	                                             {"LIMIT", "limit", .spare = true},
+	                                             {"PIDS", "pids", .spare = true}};
 	cleanup_json cJSON *rows = cJSON_Duplicate(stats, true);
 	cJSON *row;
 	cJSON_ArrayForEach(row, rows)

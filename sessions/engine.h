@@ -40,7 +40,8 @@ struct engine {
 	bool (*alive)(struct state *st, const struct session_row *row);
 
 	/** What its services use, one reading: [{name, cpu_us (since the service began), memory_bytes,
-	 * memory_limit_bytes (0: none), pids}]. Never NULL, without those that cannot be read. */
+	 * memory_limit_bytes (0: none), pids}]. Never NULL, without those that cannot be read. May be NULL: an
+	 * engine that cannot tell. */
 	cJSON *(*stats)(struct state *st, const struct session_row *row);
 
 	/** [{name, state ("ready": up and healthy), pid, restarts}], now. Never NULL; blocks at most half a second. */

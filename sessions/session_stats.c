@@ -32,6 +32,8 @@ static int add_session(cJSON *list, struct state *st, const struct session_row *
 	const struct engine *engine = engine_by_name(row->engine, err);
 	if (!engine)
 		return -1;
+	if (!engine->stats)
+		return err_set(err, ERR_ENGINE, "engine %s does not tell what its services use", row->engine);
 	int64_t now = clock_mono_ms();
 	cleanup_json cJSON *services = engine->stats(st, row);
 	for (cJSON *one; (one = cJSON_DetachItemFromArray(services, 0));) {
