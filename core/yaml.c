@@ -35,6 +35,7 @@ struct builder {
 	struct anchor *anchors;
 	size_t n_anchors, n_aliases, n_nodes;
 	int documents;
+	bool pyyaml; /* plain scalars are what PyYAML takes them for */
 };
 
 /* ---- messages ---- */
@@ -87,6 +88,14 @@ static bool is_number(const char *p)
 	return *p == '\0';
 }
 
+/* PyYAML has no number with an exponent but no dot and sign, and so does not quote a text that looks like one: 123e45. */
+static bool is_pyyaml_text(const char *number)
+{
+	const char *e = strpbrk(number, "eE");
+
+	return e && (!strchr(number, '.') || !strchr("+-", e[1]));
+}
+
 static cJSON *plain(struct builder *b, struct fy_event *event, const char *text)
 {
 	static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
@@ -98,10 +107,12 @@ static cJSON *plain(struct builder *b, struct fy_event *event, const char *text)
 		return cJSON_CreateNull();
 	if (one_of(text, trues) || one_of(text, falses))
 		return cJSON_CreateBool(one_of(text, trues));
-	if (!is_number(text))
+	if (!is_number(text) || (b->pyyaml && is_pyyaml_text(text)))
 		return cJSON_CreateString(text);
 	value = strtod(text, NULL);
 	if (!isfinite(value) || (!strpbrk(text, ".eE") && fabs(value) > 9007199254740992.0)) {
+		if (b->pyyaml)
+			return cJSON_CreateString(text);
 		refuse(b, event, ERR_INVALID, "this number is too large to be exact; put it in quotes");
 		return NULL;
 	}
@@ -390,12 +401,12 @@ static void builder_free(struct builder *b)
 	cJSON_Delete(b->merged);
 }
 
-cJSON *yaml_parse(const char *text, size_t len, const char *name, struct err *err)
+static cJSON *parse(const char *text, size_t len, const char *name, bool pyyaml, struct err *err)
 {
 	struct fy_diag_cfg diag_cfg = {.output_fn = ignore_output, .level = FYET_ERROR, .module_mask = ~0u};
 	struct fy_diag *diag;
 	struct fy_parse_cfg cfg = {.search_path = "", .flags = FYPCF_QUIET | FYPCF_JSON_NONE};
-	struct builder b = {.name = name, .err = err, .merged = cJSON_CreateArray()};
+	struct builder b = {.name = name, .err = err, .merged = cJSON_CreateArray(), .pyyaml = pyyaml};
 	int rc;
 
 	diag = fy_diag_create(&diag_cfg);
@@ -418,4 +429,14 @@ cJSON *yaml_parse(const char *text, size_t len, const char *name, struct err *er
 		return NULL;
 	}
 	return b.root ? b.root : cJSON_CreateNull();
+}
+
+cJSON *yaml_parse(const char *text, size_t len, const char *name, struct err *err)
+{
+	return parse(text, len, name, false, err);
+}
+
+cJSON *yaml_parse_pyyaml(const char *text, size_t len, const char *name, struct err *err)
+{
+	return parse(text, len, name, true, err);
 }

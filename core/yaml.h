@@ -17,6 +17,10 @@
  * text gives null. */
 cJSON *yaml_parse(const char *text, size_t len, const char *name, struct err *err);
 
+/** The same for what PyYAML printed (docker-compose 1.x): 123e45 is text, as is an integer over 2^53. What else PyYAML and YAML 1.2
+ * read in different ways it prints in quotes. */
+cJSON *yaml_parse_pyyaml(const char *text, size_t len, const char *name, struct err *err);
+
 /** Line (from 1) in ${text} of what stands at ${path} ("/steps/3/expect": keys and list positions), or of the nearest
  * parent that is there; 0 when ${text} cannot be parsed. For messages about a tree that yaml_parse() gave. */
 int yaml_line(const char *text, size_t len, const char *path);

@@ -56,6 +56,22 @@ static void trees(void **state)
 	}
 }
 
+static void as_pyyaml_printed_it(void **state)
+{
+	static const char yaml[] =
+	        "[123e45, 1e3, 1.5e3, 1.5e+3, -2, 0.5, 12345678901234567890, 1e-3, '7', true]";
+	struct err err = {0};
+	cJSON *tree = yaml_parse_pyyaml(yaml, strlen(yaml), "t.yml", &err);
+	char *json = json_print(tree);
+
+	(void)state;
+	assert_string_equal(json,
+	                    "[\"123e45\",\"1e3\",\"1.5e3\",1500,-2,0.5,\"12345678901234567890\",\"1e-3\","
+	                    "\"7\",true]");
+	free(json);
+	cJSON_Delete(tree);
+}
+
 static void refused(void **state)
 {
 	static const struct {
@@ -175,9 +191,8 @@ static void mangled(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(trees),
-	        cmocka_unit_test(refused),
-	        cmocka_unit_test(bombs),
+	        cmocka_unit_test(trees),   cmocka_unit_test(as_pyyaml_printed_it),
+	        cmocka_unit_test(refused), cmocka_unit_test(bombs),
 	        cmocka_unit_test(mangled),
 	};
 
