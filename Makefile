@@ -248,6 +248,7 @@ $(addprefix $(BUILD)/test/,cli/session_io_test compose/image_roles_test tests/ma
 # Files that are put into the program by EMBED().
 $(BUILD)/obj/testsuite/telegram/page.o: $(wildcard testsuite/telegram/*.html)
 $(BUILD)/obj/testsuite/builtin.o: $(wildcard testsuite/scenarios/*.yml)
+$(BUILD)/obj/compose/project.o: compose/docker-compose.test.yml
 $(BUILD)/obj/gateway/templates.o: $(wildcard gateway/templates/*/*)
 
 ##@ Test
