@@ -169,7 +169,7 @@ static int teardown(void **state)
 	test_docker_close(&rig.docker);
 	int left = test_docker_count(&rig.docker);
 	row("left behind", "%d containers, networks, volumes", left);
-	print_message("%s", str_text(&rig.table));
+	fputs(str_text(&rig.table), stdout); /* cmocka cuts long messages */
 	tree_remove(rig.state, &err);
 	json_cleanup(&rig.info);
 	json_cleanup(&rig.image);
@@ -308,6 +308,21 @@ static void certificates_and_time_zones_are_there(void **state)
 	row("time zones", "Europe/Moscow at the epoch: %s", moscow);
 }
 
+/* A part that runs and does nothing is ill. */
+static void an_ill_part_is_told_from_a_healthy_one(void **state)
+{
+	static const char *const ask[] = {"codefoundry", "health", "--self", NULL};
+	(void)state;
+	cleanup_free char *ill = NULL, *well = NULL;
+	free(shell("gateway", "kill -STOP $(cat /proc/1/task/1/children)"));
+	int code = within("gateway", ask, &ill);
+	free(shell("gateway", "kill -CONT $(cat /proc/1/task/1/children)"));
+	assert_int_equal(code, 1);
+	assert_non_null(strstr(ill, "gateway is unhealthy"));
+	assert_int_equal(within("gateway", ask, &well), 0);
+	row("stopped gateway", "%s", ill);
+}
+
 /* What a session supervisor leaves behind is reaped by process 1. */
 static void orphans_do_not_stay(void **state)
 {
@@ -353,6 +368,7 @@ int main(void)
 	        cmocka_unit_test(it_may_do_nothing_it_need_not),
 	        cmocka_unit_test(it_reaches_nothing_outside),
 	        cmocka_unit_test(certificates_and_time_zones_are_there),
+	        cmocka_unit_test(an_ill_part_is_told_from_a_healthy_one),
 	        cmocka_unit_test(orphans_do_not_stay),
 	        cmocka_unit_test(every_role_ends_when_told),
 	};

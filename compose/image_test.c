@@ -173,6 +173,10 @@ static void the_reference_is_remembered_until_something_changes(void **state)
 	assert_ok(file_write(in_dir("c/image.json"), memory, n, 0600, err));
 	cleanup_free char *again = image_reference(in_dir("c"), &err);
 	assert_string_equal(again, "codefoundry:remembered!!");
+	free(run_text((const char *const[]){"cp", proc_self(), in_dir("elsewhere"), NULL}));
+	cleanup_free char *other =
+	        run_text((const char *const[]){in_dir("elsewhere"), "reference", in_dir("c"), NULL});
+	assert_string_equal(other, first); /* another file: nothing is known of it */
 	for (size_t i = 0; i < ARRAY_LEN(damaged); i++) {
 		assert_ok(file_write(in_dir("c/image.json"), damaged[i], strlen(damaged[i]), 0600, err));
 		cleanup_free char *anew = image_reference(in_dir("c"), &err);

@@ -125,7 +125,9 @@ static void waited_for(void **data)
 			sched_yield();
 		_exit(stack_credentials_give(dir, given, &err) ? 1 : 0);
 	}
+	int64_t begin = clock_mono_ms();
 	assert_ok(stack_credentials_await(dir, 20000, &c, err));
+	assert_true(clock_mono_ms() - begin < 10000); /* told, not timed out */
 	assert_string_equal(json_text(c, "username"), "x_bot");
 	int status;
 	assert_int_equal(waitpid(child, &status, 0), child);

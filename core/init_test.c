@@ -99,6 +99,7 @@ static void start(void (*work)(void))
 	assert_int_equal(pipe(told), 0);
 	first.helper = fork();
 	if (first.helper == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (unshare(CLONE_NEWPID | (geteuid() ? CLONE_NEWUSER : 0)))
 			_exit(99);
 		pid_t pid = fork();
