@@ -52,7 +52,7 @@ char *docker_escape(const char *text);
 
 struct docker_output {
 	int exit_code; /* of the program; -1: it was not over in time */
-	char *text; /* stdout and stderr as they came, NUL-terminated, cut at the bound; free with docker_output_free */
+	char *text; /* stdout and stderr as they came (each in its order), NUL-terminated, cut at the bound; free with docker_output_free */
 	size_t len;
 };
 void docker_output_free(struct docker_output *out);

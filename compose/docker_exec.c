@@ -200,7 +200,8 @@ static int start(struct exec *e, struct err *err)
 	return rc;
 }
 
-/* The output may end before the program does, and the engine hears of its end a little later than we of its output's. */
+/* The engine hears of the program's end on another way than we of its output's (containerd keeps that open until the program is
+ * over, whatever it closes itself): one may be some milliseconds behind the other. */
 static int finish(struct exec *e, int *exit_code, struct err *err)
 {
 	int wait_ms = ASK_LEAST_MS;

@@ -219,16 +219,16 @@ static void logs_of_both_streams(void **state)
 		cleanup_json cJSON *all = logs(id, 100, false), *last = logs(id, 2, false),
 		                   *none = logs(id, 0, false), *timed = logs(id, 100, true);
 		assert_int_equal(cJSON_GetArraySize(all), 5);
-		for (const char *const *text = (const char *const[]){"one", "two", "", "three", NULL}; *text;
-		     text++)
+		for (const char *const *text = (const char *const[]){"one", "two", "", "three", bad, NULL};
+		     *text; text++)
 			assert_true(json_has_text(all, *text));
-		assert_string_equal(json_text(all, "4"), bad);
 		assert_int_equal(cJSON_GetArraySize(last), 2);
-		assert_string_equal(json_text(last, "1"), bad);
 		assert_int_equal(cJSON_GetArraySize(none), 0);
-		const char *line = json_text(timed, "4");
-		assert_int_equal(strcspn(line, " "), strlen("2026-11-21T09:45:38.836830753Z"));
-		assert_string_equal(strchr(line, ' '), " a\357\277\275b");
+		for (const cJSON *l = timed->child; l; l = l->next) {
+			assert_int_equal(strcspn(l->valuestring, " "),
+			                 strlen("2026-11-21T09:45:38.836830753Z"));
+			assert_true(json_has_text(all, strchr(l->valuestring, ' ') + 1));
+		}
 		removed(DOCKER_CONTAINER, id);
 	}
 	struct err err;
@@ -283,18 +283,15 @@ static void exit_codes_and_output(void **state)
 		bool exactly;
 	} cases[] = {
 	        {{"true"}, 100, 0, "", true},
-	        {{"sh", "-c", "echo out; echo err >&2; exit 7"}, 100, 7, "out\nerr\n", true},
+	        {{"sh", "-c", "echo out; exit 7"}, 100, 7, "out\n", true},
+	        {{"sh", "-c", "echo err >&2; exit 8"}, 100, 8, "err\n", true},
 	        {{"sh", "-c", "seq 1 100000; exit 3"}, 10, 3, "1\n2\n3\n4\n5\n", true},
 	        {{"echo", "a b", "$HOME"}, 100, 0, "a b $HOME\n", true},
 	        {{"sh", "-c", "cft-none"}, 1000, 127, "not found", false},
 	        {{"cft-none"}, 1000, 126, "executable file not found", false},
 	        {{"/etc"}, 1000, 126, "permission denied", false},
 	        {{"sh", "-c", "kill -9 $$"}, 100, 137, "", true},
-	        {{"sh", "-c", "exec >&- 2>&-; sleep 0.3; exit 5"},
-	         100,
-	         5,
-	         "",
-	         true}, /* its output ends first */
+	        {{"sh", "-c", "exec >&- 2>&-; sleep 0.3; exit 5"}, 100, 5, "", true}, /* without output */
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

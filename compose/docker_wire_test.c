@@ -570,6 +570,7 @@ static void archives_with_bad_headers(void **state)
 	        {SIZE_AT, "\x80\0\0\0\0\0\0\0\0\0\0\4", 12, 0, "hell"},
 	        {SIZE_AT, "\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", 12, ERR_LIMIT, NULL},
 	        {SIZE_AT, "\x80\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff", 12, ERR_ENGINE, NULL},
+	        {SIZE_AT, "\x80\0\0\1\0\0\0\0\0\0\0\4", 12, ERR_ENGINE, NULL}, /* 2^64 + 4 */
 	        {SIZE_AT, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 12, ERR_ENGINE, NULL},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
