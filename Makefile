@@ -170,13 +170,15 @@ test-deps: deps docker compose-v2
 	@dpkg -s $(TEST_PACKAGES) >/dev/null 2>&1 || { echo "installing packages for the tests…"; \
 	 DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qy --no-install-recommends $(TEST_PACKAGES); }
 
+# In a container that may not raise its limits Debian's init script gives up (ulimit), and dockerd is started without it.
 # Asked again at once while it starts: `docker info` itself takes its time to say no.
 docker: ## Install Docker and docker-compose where they are missing (Debian), start Docker when it does not answer
 	@missing="$$(command -v dockerd >/dev/null || echo docker.io) $$(command -v docker-compose >/dev/null || echo docker-compose)"; \
 	 [ "$$missing" = " " ] || { echo "installing $$missing…"; \
 	 $(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qy $$missing; }
 	@timeout 10 docker info >/dev/null 2>&1 || { echo "starting Docker…"; \
-	 if [ -d /run/systemd/system ]; then $(SUDO) systemctl start docker; else $(SUDO) service docker start; fi; \
+	 if [ -d /run/systemd/system ]; then $(SUDO) systemctl start docker; else $(SUDO) service docker start || \
+	 $(SUDO) start-stop-daemon --start --background --exec "$$(command -v dockerd)" --output /var/log/docker.log; fi; \
 	 timeout 60 bash -c 'until timeout 10 docker info >/dev/null 2>&1; do :; done' || \
 	 { echo "Docker does not answer; see /var/log/docker.log or journalctl -u docker, or take ENGINE=process" >&2; exit 1; }; }
 
