@@ -206,18 +206,6 @@ static void the_engine_in_one_line(void **data)
 	cleanup_free char *compose = line_of(t);
 	assert_non_null(strstr(compose, "compose (Docker "));
 	assert_non_null(strstr(compose, ", docker"));
-	/* what was kept is believed, until something it hangs on changes */
-	cleanup_free char *path = state_path(t->st, "cache/tool.json"),
-	                  *kept = test_file(t->st, "cache/tool.json");
-	char *name = strstr(kept, "\"tool\":\"docker");
-	assert_non_null(name);
-	memcpy(name + strlen("\"tool\":\""), "DOCKER", strlen("DOCKER"));
-	assert_ok(file_write(path, kept, strlen(kept), 0600, err));
-	cleanup_free char *again = line_of(t);
-	assert_non_null(strstr(again, ", DOCKER"));
-	set(t, "COMPOSE_PROVIDER", "docker-compose");
-	cleanup_free char *asked = line_of(t);
-	assert_non_null(strstr(asked, ", docker-compose 1."));
 }
 
 /* An engine that takes connections and says nothing. */

@@ -1,5 +1,6 @@
 /* Which compose tools there are and which of them is taken. How one is run stands in provider_run.c. */
 #include "compose/provider.h"
+#include "compose/provider_memory.h"
 #include "compose/provider_private.h"
 #include "core/config.h"
 #include "core/mem.h"
@@ -70,15 +71,14 @@ static const struct tool tools[] = {
 };
 
 struct finding {
+	char *fingerprint; /* of the files it was asked of; NULL: not asked yet */
 	bool found, usable;
 	char version[32];
 	bool json;
 	char why[512];
 };
 
-/* What was found, and the surroundings in which it was. */
 static struct finding findings[ARRAY_LEN(tools)];
-static char *surroundings;
 
 /* -- asking -- */
 
@@ -142,7 +142,6 @@ static void ask(const struct tool *tool, struct finding *f)
 	spec.env = provider_environment;
 	struct proc_result r = {0};
 	struct err err = {0};
-	*f = (struct finding){0};
 	if (proc_run(&spec, NULL, PROBE_MS, PROBE_BYTES, &r, &err))
 		snprintf(f->why, sizeof(f->why), "%.300s; %s",
 		         err.code == ERR_NOT_FOUND ? "not installed" : err.msg, tool->advice);
@@ -151,16 +150,47 @@ static void ask(const struct tool *tool, struct finding *f)
 	proc_result_free(&r);
 }
 
-static void look(void)
+static bool recall(struct finding *f)
 {
-	const char *path = getenv("PATH"), *config = getenv("DOCKER_CONFIG");
-	cleanup_free char *now = mem_printf("%s\n%s", path ? path : "", config ? config : "");
-	if (surroundings && !strcmp(surroundings, now))
-		return;
-	for (size_t i = 0; i < ARRAY_LEN(tools); i++)
-		ask(&tools[i], &findings[i]);
-	free(surroundings);
-	surroundings = TAKE(now);
+	cleanup_json cJSON *known = provider_recall(f->fingerprint);
+	if (!known)
+		return false;
+	f->found = json_bool(known, "found", false);
+	f->usable = json_bool(known, "usable", false);
+	f->json = json_bool(known, "json", false);
+	snprintf(f->version, sizeof(f->version), "%s", json_text_or(known, "version", ""));
+	snprintf(f->why, sizeof(f->why), "%s", json_text_or(known, "why", ""));
+	return true;
+}
+
+/* What is not found may be found the next time without any of its files having changed: only a tool that works is kept in mind. */
+static void memorize(const struct finding *f)
+{
+	cleanup_json cJSON *known = json_object();
+	json_add_bool(known, "found", f->found);
+	json_add_bool(known, "usable", f->usable);
+	json_add_bool(known, "json", f->json);
+	json_add_text(known, "version", f->version);
+	json_add_text(known, "why", f->why);
+	if (f->found)
+		provider_memorize(f->fingerprint, known);
+}
+
+static const struct finding *look(size_t i)
+{
+	struct finding *f = &findings[i];
+	char *now = provider_fingerprint(tools[i].command);
+	if (f->fingerprint && !strcmp(f->fingerprint, now)) {
+		free(now);
+		return f;
+	}
+	free(f->fingerprint);
+	*f = (struct finding){.fingerprint = now};
+	if (recall(f))
+		return f;
+	ask(&tools[i], f);
+	memorize(f);
+	return f;
 }
 
 /* -- choosing -- */
@@ -173,9 +203,8 @@ static bool is_wanted(const char *wanted, size_t i)
 /* Index of the first usable one that is wanted, or -1. */
 static int choose(const char *wanted)
 {
-	look();
 	for (size_t i = 0; i < ARRAY_LEN(tools); i++)
-		if (is_wanted(wanted, i) && findings[i].usable)
+		if (is_wanted(wanted, i) && look(i)->usable)
 			return (int)i;
 	return -1;
 }
@@ -206,6 +235,7 @@ cJSON *provider_probe(const char *wanted)
 	cJSON *all = json_array();
 	for (size_t i = 0; i < ARRAY_LEN(tools); i++) {
 		cJSON *one = json_object();
+		look(i);
 		json_add_text(one, "name", tools[i].name);
 		if (findings[i].found)
 			json_add_text(one, "version", findings[i].version);
@@ -239,4 +269,11 @@ void provider_export(const struct config *cfg)
 {
 	if (config_is_set(cfg, "DOCKER_HOST"))
 		setenv("DOCKER_HOST", config_text(cfg, "DOCKER_HOST"), 1);
+}
+
+void provider_open(const struct config *cfg, const char *state_dir)
+{
+	cleanup_free char *dir = mem_printf("%s/cache", state_dir);
+	provider_export(cfg);
+	provider_remember(dir);
 }

@@ -25,6 +25,9 @@ const char *provider_project_name(const struct config *cfg, struct err *err);
 /** Put DOCKER_HOST into this process's environment when it stands in the settings file, for the tools and for docker.h. */
 void provider_export(const struct config *cfg);
 
+/** The same, and keep what the tools say of themselves below ${state_dir} (0600), so that they are not asked in every process. */
+void provider_open(const struct config *cfg, const char *state_dir);
+
 struct provider {
 	const char *name;           /* PROVIDER_V2, PROVIDER_V1, PROVIDER_PODMAN; static */
 	const char *const *command; /* argv to begin with: {"docker", "compose", NULL} */

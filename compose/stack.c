@@ -16,14 +16,14 @@
 const struct stack_service stack_services[] = {
         {.name = "telegram",
          .command = "telegram",
-         .ports = {{.key = "TELEGRAM_PORT", .name = "api", .scheme = "http"}}},
+         .ports = {{.key = "TELEGRAM_PORT", .name = "api", .scheme = "http", .target = 18791}}},
         {.name = "gateway",
          .command = "gateway",
-         .ports = {{.key = "GATEWAY_PORT", .name = "websocket", .scheme = "ws"},
-                   {.key = "GATEWAY_HEALTH_PORT", .name = "health", .scheme = "http"}}},
+         .ports = {{.key = "GATEWAY_PORT", .name = "websocket", .scheme = "ws", .target = 18789},
+                   {.key = "GATEWAY_HEALTH_PORT", .name = "health", .scheme = "http", .target = 18790}}},
         {.name = "telegram-bot",
          .command = "bot",
-         .ports = {{.key = "BOT_PORT", .name = "health", .scheme = "http"}}},
+         .ports = {{.key = "BOT_PORT", .name = "health", .scheme = "http", .target = 3000}}},
         {.name = "test-runner", .command = "worker"},
         {.name = NULL},
 };

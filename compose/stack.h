@@ -14,6 +14,7 @@ struct stack_port {
 	const char *key;    /* the setting that carries it: "GATEWAY_PORT" */
 	const char *name;   /* "websocket", "health", "api" */
 	const char *scheme; /* of its URL: "ws", "http" */
+	int target;         /* its port in a container */
 };
 
 struct stack_service {

@@ -37,6 +37,22 @@ char *clock_iso(int64_t ms, char *buf, size_t size)
 	return buf;
 }
 
+int64_t clock_parse_iso(const char *text)
+{
+	struct tm tm = {0};
+	int part = 0, digits = 0;
+	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
+	if (!rest)
+		return 0;
+	if (*rest == '.')
+		for (rest++; *rest >= '0' && *rest <= '9'; rest++)
+			if (digits++ < 3)
+				part = part * 10 + (*rest - '0');
+	for (; digits < 3; digits++)
+		part *= 10;
+	return *rest == 'Z' ? (int64_t)timegm(&tm) * 1000 + part : 0;
+}
+
 char *clock_duration(int64_t ms, char *buf, size_t size)
 {
 	long long s = ms / 1000;

@@ -107,11 +107,32 @@ static void writes_ages_and_what_is_left(void **state)
 	assert_non_null(strstr(clock_left(INT64_MAX - 1, buf, sizeof(buf)), " d"));
 }
 
+static void reads_iso_times(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t ms;
+	} cases[] = {
+	        {"1970-01-01T00:00:01Z", 1000},
+	        {"1970-01-01T00:00:01.5Z", 1500},
+	        {"1970-01-01T00:00:01.05Z text after", 1050},
+	        {"2026-11-21T09:20:25.071930555Z", 1795252825071},
+	        {"2026-11-21T09:20:25+01:00", 0},
+	        {"2026-11-21", 0},
+	        {"yesterday", 0},
+	        {"", 0},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(clock_parse_iso(cases[i].text), cases[i].ms);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(clocks_go_forward),
 	        cmocka_unit_test(writes_iso_times),
+	        cmocka_unit_test(reads_iso_times),
 	        cmocka_unit_test(writes_durations),
 	        cmocka_unit_test(writes_ages_and_what_is_left),
 	};

@@ -1,9 +1,10 @@
 #include "sessions/engine.h"
 #include "compose/docker.h"
+#include "compose/provider.h"
 #include "core/mem.h"
 #include <string.h>
 
-const struct engine *const engines[] = {&engine_process, NULL};
+const struct engine *const engines[] = {&engine_compose, &engine_process, NULL};
 
 static const struct engine *find(const char *name)
 {
@@ -31,5 +32,6 @@ const struct engine *engine_chosen(const struct config *cfg, struct err *err)
 	const char *name = config_text(cfg, "ENGINE");
 	if (strcmp(name, "auto"))
 		return engine_by_name(name, err);
-	return find("compose") && docker_expected() ? find("compose") : &engine_process;
+	provider_export(cfg);
+	return docker_expected() ? &engine_compose : &engine_process;
 }

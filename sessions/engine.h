@@ -72,12 +72,15 @@ struct engine {
 	int (*read)(struct state *st, const struct session_row *row, const char *path, size_t max,
 	            char **text, struct err *err);
 
+	/** When something was last done in it (ms since the epoch), as far as the engine can tell; 0: it cannot. */
+	int64_t (*used_at)(struct state *st, const struct session_row *row);
+
 	/** UUIDs of this installation's sessions that have objects now, each once: an array of texts. NULL
 	 * with ${err}. An engine that is not there has none. */
 	cJSON *(*found)(struct state *st, struct err *err);
 };
 
-extern const struct engine engine_process;
+extern const struct engine engine_process, engine_compose;
 
 /** The engine called ${name}; NULL with ERR_ENGINE naming those there are. */
 const struct engine *engine_by_name(const char *name, struct err *err);

@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LAUNCH_MS 10000   /* until the supervisor listens */
@@ -271,6 +272,24 @@ static cJSON *process_found(struct state *st, struct err *err)
 	return names;
 }
 
+/* Writes to the stack's own databases are use too: somebody chats in it, or jobs run. */
+static int64_t process_used_at(struct state *st, const struct session_row *row)
+{
+	(void)st;
+	static const char *const files[] = {"telegram.db-wal", "telegram.db", "codefoundry.db-wal",
+	                                    "codefoundry.db"};
+	int64_t at = 0;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		cleanup_free char *path = mem_printf("%s/state/%s", row->dir, files[i]);
+		struct stat s;
+		if (stat(path, &s))
+			continue;
+		int64_t ms = (int64_t)s.st_mtim.tv_sec * 1000 + s.st_mtim.tv_nsec / 1000000;
+		at = ms > at ? ms : at;
+	}
+	return at;
+}
+
 const struct engine engine_process = {
         .name = "process",
         .plan = process_plan,
@@ -288,4 +307,5 @@ const struct engine engine_process = {
         .exec = process_exec,
         .read = process_read,
         .found = process_found,
+        .used_at = process_used_at,
 };

@@ -145,8 +145,10 @@ static int write_private(const char *dir, const char *name, const char *text, st
 int plan_write(struct state *st, const struct session_row *row, struct err *err)
 {
 	cleanup_json cJSON *leases = lease_list(st, row->uuid, err);
-	cleanup_json cJSON *env = leases ? make_env(st, row->name, row->dir, leases, err) : NULL;
-	if (!env)
+	/* somebody's own compose file may have nothing of our stack: no settings then */
+	bool stack = leases && json_bool(row->spec, "stack", true);
+	cleanup_json cJSON *env = stack ? make_env(st, row->name, row->dir, leases, err) : json_object();
+	if (!leases || !env)
 		return -1;
 	cleanup_str struct str dotenv = STR_INIT;
 	plan_dotenv(env, &dotenv);

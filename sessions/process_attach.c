@@ -8,12 +8,10 @@
 #include "sessions/process.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 int process_follow(struct state *st, const struct session_row *row, const char *service, int n,
@@ -58,27 +56,10 @@ static void free_env(char **list)
 	free(list);
 }
 
-/* Wait for the child, which has the terminal: its Ctrl-C comes to us too and is its matter; an end that is meant for us
- * goes to it as well. */
-static int wait_attached(pid_t pid, const sigset_t *set)
-{
-	int status, sig;
-	static const struct timespec now = {0};
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		sig = sigwaitinfo(set, NULL);
-		if (sig == SIGTERM || sig == SIGHUP)
-			kill(pid, sig);
-	}
-	while (sigtimedwait(set, NULL, &now) > 0) /* the Ctrl-C that ended it is no end of ours */
-		;
-	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
 int process_exec(struct state *st, const struct session_row *row, const char *service,
                  const char *const *argv, bool tty, int *status, struct err *err)
 {
 	static const char *const shell[] = {"/bin/sh", NULL};
-	static const int signals[] = {SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP};
 	(void)service; /* all have the same settings */
 	(void)tty;     /* the child is given ours, whatever it is */
 	cleanup_json cJSON *plan = plan_read_marked(row->dir, err);
@@ -90,18 +71,7 @@ int process_exec(struct state *st, const struct session_row *row, const char *se
 	spec.env = (const char *const *)env;
 	spec.clear_env = true;
 	spec.cwd = row->dir;
-	spec.in = PROC_INHERIT;
-	spec.same_group = true;
-	sigset_t set, old;
-	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
-		sigaddset(&set, signals[i]);
-	pthread_sigmask(SIG_BLOCK, &set, &old);
-	pid_t pid;
-	int rc = proc_spawn(&spec, &pid, err);
-	if (rc == 0)
-		*status = wait_attached(pid, &set);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	int rc = proc_attach(&spec, status, err);
 	free_env(env);
 	return rc;
 }

@@ -7,7 +7,6 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define REASON_ORPHAN "orphan"
 #define ENGINES_MAX 8
@@ -36,21 +35,12 @@ void reap_free(struct reap_finding *list, size_t n)
 	free(list);
 }
 
-/* Writes to the stack's own databases are use too: somebody chats in it, or jobs run. */
-static int64_t last_activity(const struct session_row *row)
+static int64_t last_use(struct state *st, const struct session_row *row)
 {
-	static const char *const files[] = {"telegram.db-wal", "telegram.db", "codefoundry.db-wal",
-	                                    "codefoundry.db"};
-	int64_t at = row->used_at;
-	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		cleanup_free char *path = mem_printf("%s/state/%s", row->dir, files[i]);
-		struct stat s;
-		if (stat(path, &s))
-			continue;
-		int64_t ms = (int64_t)s.st_mtim.tv_sec * 1000 + s.st_mtim.tv_nsec / 1000000;
-		at = ms > at ? ms : at;
-	}
-	return at;
+	struct err ignored = {0};
+	const struct engine *engine = engine_by_name(row->engine, &ignored);
+	int64_t at = engine ? engine->used_at(st, row) : 0;
+	return at > row->used_at ? at : row->used_at;
 }
 
 /* Expired, unless its own activity moves the idle limit. */
@@ -60,7 +50,7 @@ static int look_expired(struct state *st, struct session_row *row, int64_t now, 
 	if (row->state != SESSION_RUNNING && row->state != SESSION_STOPPED)
 		return 0;
 	bool hard = row->hard_expires_at && row->hard_expires_at <= now;
-	int64_t used = last_activity(row), until = used + row->idle_ms;
+	int64_t used = last_use(st, row), until = used + row->idle_ms;
 	if (!hard && row->state == SESSION_RUNNING && row->idle_ms && until > now) {
 		until = row->hard_expires_at && until > row->hard_expires_at ? row->hard_expires_at : until;
 		return store_expire_at(st, row, until, used, err);

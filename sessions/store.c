@@ -39,6 +39,7 @@ void store_row_free(struct session_row *row)
 	free(row->reason);
 	free(row->error);
 	cJSON_Delete(row->spec);
+	cJSON_Delete(row->plan);
 	*row = (struct session_row){0};
 }
 

@@ -13,7 +13,8 @@ struct session_row {
 	char *name, *owner, *engine, *dir;
 	char *reason, *error; /* may be NULL */
 	enum session_state state;
-	cJSON *spec; /* {"services":[names]} */
+	cJSON *spec; /* {"services":[names]} and what the engine keeps */
+	cJSON *plan; /* what engine->plan leaves for its prepare; not stored, may be NULL */
 	int64_t job; /* the last job that worked on it; 0: none */
 	int64_t created_at, started_at, stopped_at, expires_at, hard_expires_at, idle_ms,
 	        used_at; /* ms; 0: unset */

@@ -2,6 +2,7 @@
 #ifndef SESSIONS_TEST_SESSIONS_H
 #define SESSIONS_TEST_SESSIONS_H
 
+#include "compose/provider.h"
 #include "jobs/test_state.h"
 #include "sessions/session.h"
 #include <unistd.h>
@@ -15,7 +16,8 @@ static const struct setting test_other_settings[] = {
 
 static inline void test_sessions_connect(struct test_state *t)
 {
-	static const struct setting *const tables[] = {state_settings, worker_settings, session_settings,
+	static const struct setting *const tables[] = {state_settings,      worker_settings,
+	                                               provider_settings,   session_settings,
 	                                               test_other_settings, NULL};
 	assert_ok(config_load(&t->cfg, tables, NULL, false, err));
 	assert_ok(state_open(&t->st, t->cfg, err));

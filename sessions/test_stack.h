@@ -3,6 +3,7 @@
 #ifndef SESSIONS_TEST_STACK_H
 #define SESSIONS_TEST_STACK_H
 
+#include "compose/provider.h"
 #include "core/bell.h"
 #include "core/mem.h"
 #include "core/proc.h"
@@ -111,9 +112,13 @@ static inline void nest(const struct config *cfg)
 
 static inline int service_main(const char *service, const char *env_file)
 {
-	static const struct setting *const tables[] = {state_settings,   worker_settings,
-	                                               session_settings, test_other_settings,
-	                                               service_settings, NULL};
+	static const struct setting *const tables[] = {state_settings,
+	                                               worker_settings,
+	                                               provider_settings,
+	                                               session_settings,
+	                                               test_other_settings,
+	                                               service_settings,
+	                                               NULL};
 	struct config *cfg = NULL;
 	struct err err = {0};
 	if (config_load(&cfg, tables, env_file, true, &err)) {
@@ -161,7 +166,8 @@ static inline void cancel_at_launch(const char *step, bool done)
 
 static inline int open_quiet(struct test_state *t)
 {
-	static const struct setting *const tables[] = {state_settings, worker_settings, session_settings,
+	static const struct setting *const tables[] = {state_settings,      worker_settings,
+	                                               provider_settings,   session_settings,
 	                                               test_other_settings, NULL};
 	struct err err = {0};
 	return config_load(&t->cfg, tables, NULL, false, &err) || state_open(&t->st, t->cfg, &err);

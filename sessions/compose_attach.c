@@ -1,0 +1,182 @@
+/* What a person does with a session of containers that runs: read and follow its logs, run a program in it, read its files. */
+#include "compose/image.h"
+#include "compose/override.h"
+#include "core/clock.h"
+#include "core/mem.h"
+#include "core/proc.h"
+#include "sessions/compose_private.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define USED_MS 3000
+
+cJSON *compose_logs(struct state *st, const struct session_row *row, const char *service, int n)
+{
+	struct err err = {0};
+	provider_open(st->cfg, st->dir);
+	cleanup_json cJSON *container = compose_container(st, row, service, &err);
+	cJSON *lines = container ? docker_logs(json_text_or(container, "id", ""), n, false, &err) : NULL;
+	if (!lines) {
+		lines = json_array();
+		cJSON_AddItemToArray(lines, cJSON_CreateString(err.msg));
+	}
+	return lines;
+}
+
+/* Run a program on this terminal until it ends. */
+static int in_terminal(const char *const *argv, int *status, struct err *err)
+{
+	struct proc_spec spec = PROC_SPEC_INIT;
+	spec.argv = argv;
+	return proc_attach(&spec, status, err);
+}
+
+static int follow_all(struct state *st, const struct session_row *row, int n, struct err *err)
+{
+	struct provider tool;
+	cleanup_free char *base = mem_printf("%s/" COMPOSE_BASE, row->dir),
+	                  *override = mem_printf("%s/" COMPOSE_OVERRIDE, row->dir),
+	                  *tail = mem_printf("--tail=%d", n);
+	const char *argv[16];
+	int status;
+	size_t k = 0;
+	if (provider_find(json_text(row->spec, "provider"), &tool, err))
+		return -1;
+	for (; tool.command[k] && k < 4; k++)
+		argv[k] = tool.command[k];
+	const char *const rest[] = {
+	        "-p", json_text(row->spec, "project"), "-f", base, "-f", override, "logs", "-f", tail, NULL};
+	memcpy(argv + k, rest, sizeof(rest));
+	(void)st;
+	return in_terminal(argv, &status, err);
+}
+
+int compose_follow(struct state *st, const struct session_row *row, const char *service, int n,
+                   int64_t since_s, struct err *err)
+{
+	provider_open(st->cfg, st->dir);
+	if (!service && !since_s)
+		return follow_all(st, row, n, err);
+	if (!service)
+		return err_set(err, ERR_USAGE, "name a service: --since goes with one service's logs");
+	cleanup_json cJSON *container = compose_container(st, row, service, err);
+	if (!container)
+		return -1;
+	cleanup_free char *tail = mem_printf("--tail=%d", n),
+	                  *since = mem_printf("--since=%llds", (long long)since_s);
+	const char *argv[] = {"docker",
+	                      "logs",
+	                      "-f",
+	                      tail,
+	                      since_s ? since : json_text_or(container, "id", ""),
+	                      since_s ? json_text_or(container, "id", "") : NULL,
+	                      NULL};
+	int status;
+	return in_terminal(argv, &status, err);
+}
+
+int compose_exec(struct state *st, const struct session_row *row, const char *service,
+                 const char *const *argv, bool tty, int *status, struct err *err)
+{
+	static const char *const shell[] = {"sh", NULL};
+	size_t n = 0, k = 0;
+	provider_open(st->cfg, st->dir);
+	cleanup_json cJSON *container = compose_container(st, row, service, err);
+	if (!container)
+		return -1;
+	if (!argv[0])
+		argv = shell;
+	while (argv[n])
+		n++;
+	cleanup_free const char **all = mem_alloc((n + 8) * sizeof(*all));
+	all[k++] = "docker";
+	all[k++] = "exec";
+	all[k++] = tty ? "-it" : "-i";
+	if (tty)
+		all[k++] = "--env=TERM";
+	all[k++] = json_text_or(container, "id", "");
+	memcpy(all + k, argv, n * sizeof(*all));
+	return in_terminal(all, status, err);
+}
+
+/* The stack's services share one volume: any of them will do. */
+int compose_read(struct state *st, const struct session_row *row, const char *path, size_t max, char **text,
+                 struct err *err)
+{
+	const cJSON *check;
+	provider_open(st->cfg, st->dir);
+	cJSON_ArrayForEach(check, json_at(row->spec, "checks"))
+	{
+		if (!json_text(check, "role"))
+			continue;
+		cleanup_json cJSON *container = compose_container(st, row, check->string, err);
+		cleanup_free char *full = mem_printf(IMAGE_STATE_DIR "/%s", path), *read = NULL;
+		if (!container ||
+		    docker_read_file(json_text_or(container, "id", ""), full, max, &read, NULL, err))
+			return -1;
+		if (text)
+			*text = TAKE(read);
+		return 0;
+	}
+	return err_set(err, ERR_STATE,
+	               "session %s has no service of the built-in stack, and so no state directory",
+	               row->name);
+}
+
+/* -- use -- */
+
+/* The newest change of the stack's own databases, asked in the container that has the volume. */
+static int64_t databases_used_at(const char *id)
+{
+	static const char *const argv[] = {"/bin/busybox",
+	                                   "stat",
+	                                   "-c",
+	                                   "%Y",
+	                                   IMAGE_STATE_DIR "/telegram.db",
+	                                   IMAGE_STATE_DIR "/telegram.db-wal",
+	                                   IMAGE_STATE_DIR "/codefoundry.db",
+	                                   IMAGE_STATE_DIR "/codefoundry.db-wal",
+	                                   NULL};
+	struct docker_output out = {0};
+	struct err ignored = {0};
+	int64_t newest = 0;
+	if (docker_exec(id, argv, USED_MS, 4096, &out, &ignored))
+		return 0;
+	for (char *line = out.text, *rest = NULL; (line = strtok_r(line, "\n", &rest)); line = NULL) {
+		int64_t at = strtoll(line, NULL, 10); /* an error message is 0 */
+		newest = at > newest ? at : newest;
+	}
+	docker_output_free(&out);
+	return newest * 1000;
+}
+
+/* The time of the last log line. */
+static int64_t logged_at(const char *id)
+{
+	struct err ignored = {0};
+	cleanup_json cJSON *lines = docker_logs(id, 1, true, &ignored);
+	const char *line = cJSON_GetStringValue(cJSON_GetArrayItem(lines, 0));
+	return line ? clock_parse_iso(line) : 0;
+}
+
+/* Where the stack's services share a volume, its databases tell; of other files only what they write to their logs. */
+int64_t compose_used_at(struct state *st, const struct session_row *row)
+{
+	struct err ignored = {0};
+	int64_t newest = 0;
+	provider_open(st->cfg, st->dir);
+	cleanup_json cJSON *list = compose_objects(st, row->uuid, DOCKER_CONTAINER, &ignored);
+	const cJSON *c;
+	cJSON_ArrayForEach(c, list)
+	{
+		const char *id = json_text_or(c, "id", "");
+		bool stack = cJSON_GetObjectItemCaseSensitive(json_at(c, "labels"), LABEL_ROLE) != NULL;
+		if (strcmp(json_text_or(c, "state", ""), "running") != 0)
+			continue;
+		int64_t at = stack ? databases_used_at(id) : logged_at(id);
+		newest = at > newest ? at : newest;
+		if (stack && at)
+			break;
+	}
+	return newest;
+}

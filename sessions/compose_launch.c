@@ -1,0 +1,94 @@
+#include "core/mem.h"
+#include "core/text.h"
+#include "sessions/compose_private.h"
+#include "sessions/marker.h"
+#include <string.h>
+#include <strings.h>
+
+#define UP_MS 600000
+
+int compose_tool(struct state *st, const struct session_row *row, const char *const *args, int64_t timeout_ms,
+                 struct job *job, struct err *err)
+{
+	struct provider tool;
+	cleanup_free char *base = mem_printf("%s/" COMPOSE_BASE, row->dir),
+	                  *override = mem_printf("%s/" COMPOSE_OVERRIDE, row->dir);
+	cleanup_free char *path = marker_make(st->install, row->uuid),
+	                  *marker = mem_printf(MARKER_KEY "=%s", path);
+	const char *const files[] = {base, override, NULL}, *const env[] = {marker, NULL};
+	provider_open(st->cfg, st->dir);
+	if (provider_find(json_text(row->spec, "provider"), &tool, err))
+		return -1;
+	struct provider_call call = {.project = json_text(row->spec, "project"),
+	                             .files = files,
+	                             .directory = row->dir,
+	                             .args = args,
+	                             .env = env,
+	                             .timeout_ms = timeout_ms,
+	                             .job = job};
+	return provider_run(&tool, &call, NULL, err);
+}
+
+/* -- why `up` failed: what people can do about it -- */
+
+static void missing_images(const struct session_row *row, struct str *out)
+{
+	const cJSON *check;
+	cJSON_ArrayForEach(check, json_at(row->spec, "checks"))
+	{
+		const char *image = json_text(check, "image");
+		struct err why = {0};
+		if (!image || json_bool(check, "build", false))
+			continue;
+		cleanup_free char *name = docker_escape(image), *path = mem_printf("/images/%s/json", name);
+		cleanup_json cJSON *found = docker_get(path, &why);
+		if (!found && why.code == ERR_NOT_FOUND)
+			str_addf(out,
+			         "\nservice %s: image %s is not on this machine and could not be pulled; "
+			         "pull it where "
+			         "a registry can be reached, load it (docker load -i FILE), or correct its "
+			         "name",
+			         check->string, image);
+	}
+}
+
+static const struct {
+	const char *sign, *advice;
+} advices[] = {
+        {"no space left on device", "the disk is full: remove sessions, or see `docker system df`"},
+        {"port is already allocated", "another program took a leased port meanwhile: start it again"},
+        {"address already in use", "another program took a leased port meanwhile: start it again"},
+        {"overlaps with other one", "another network took its subnet meanwhile: start it again, or set "
+                                    "SESSION_SUBNET_POOL to a range nobody else uses"},
+        {"Cannot connect to the Docker daemon",
+         "Docker went away: start it (service docker start), then try again"},
+        {"Couldn't connect to Docker daemon",
+         "Docker went away: start it (service docker start), then try again"},
+};
+
+static int explain(const struct session_row *row, struct err *err)
+{
+	cleanup_str struct str more = STR_INIT_MAX(1000);
+	for (size_t i = 0; i < ARRAY_LEN(advices); i++)
+		if (strcasestr(err->msg, advices[i].sign) && !strstr(str_text(&more), advices[i].advice))
+			str_addf(&more, "\n%s", advices[i].advice);
+	missing_images(row, &more);
+	if (!more.len)
+		return -1;
+	struct err tool = *err;
+	return err_set(err, tool.code, "%.900s%s", tool.msg, str_text(&more));
+}
+
+int compose_launch(struct job *job, const struct session_row *row, struct err *err)
+{
+	const cJSON *services = json_at(row->spec, "services"), *one;
+	size_t n = 0;
+	cleanup_free const char **args =
+	        mem_alloc(((size_t)cJSON_GetArraySize(services) + 4) * sizeof(*args));
+	args[n++] = "up";
+	args[n++] = "-d";
+	cJSON_ArrayForEach(one, services) args[n++] = one->valuestring;
+	if (compose_tool(job_state(job), row, args, UP_MS, job, err) == 0)
+		return 0;
+	return err->code == ERR_CANCELLED || err->code == ERR_TIMEOUT ? -1 : explain(row, err);
+}

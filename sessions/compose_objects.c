@@ -1,0 +1,88 @@
+#include "compose/override.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "sessions/compose_private.h"
+#include <string.h>
+
+cJSON *compose_objects(struct state *st, const char *uuid, enum docker_kind kind, struct err *err)
+{
+	cleanup_free char *install = mem_printf(LABEL_INSTALL "=%s", st->install),
+	                  *session = uuid ? mem_printf(LABEL_SESSION "=%s", uuid) : mem_strdup(LABEL_SESSION);
+	const char *const labels[] = {install, session, NULL};
+	return docker_list(kind, labels, err);
+}
+
+cJSON *compose_container(struct state *st, const struct session_row *row, const char *service,
+                         struct err *err)
+{
+	cleanup_free char *install = mem_printf(LABEL_INSTALL "=%s", st->install),
+	                  *session = mem_printf(LABEL_SESSION "=%s", row->uuid),
+	                  *label = mem_printf(LABEL_SERVICE "=%s", service);
+	const char *const labels[] = {install, session, label, NULL};
+	cleanup_json cJSON *list = docker_list(DOCKER_CONTAINER, labels, err);
+	if (!list)
+		return NULL;
+	if (!list->child) {
+		err_set(err, ERR_NOT_FOUND, "session %s has no container of service %s", row->name, service);
+		return NULL;
+	}
+	return cJSON_DetachItemFromArray(list, 0);
+}
+
+/* Why a network cannot be removed: somebody else's container is in it, which is not ours to touch. */
+static void explain_network(const char *id, struct err *err)
+{
+	struct err ignored = {0};
+	cleanup_free char *path = mem_printf("/networks/%s", id);
+	cleanup_json cJSON *network = docker_get(path, &ignored);
+	cleanup_str struct str names = STR_INIT_MAX(512);
+	const cJSON *c;
+	cJSON_ArrayForEach(c, json_at(network, "Containers"))
+	{
+		str_addf(&names, "%s%s", names.len ? ", " : "", json_text_or(c, "Name", "?"));
+	}
+	if (names.len)
+		err_wrap(err,
+		         "containers that are not of this session are in its network %s: %s (disconnect "
+		         "them: docker "
+		         "network disconnect -f %.12s NAME)",
+		         json_text_or(network, "Name", id), str_text(&names), id);
+}
+
+static int sweep_kind(struct state *st, const struct session_row *row, enum docker_kind kind, struct err *err)
+{
+	cleanup_json cJSON *list = compose_objects(st, row->uuid, kind, err);
+	const cJSON *one;
+	int rc = list ? 0 : -1;
+	cJSON_ArrayForEach(one, list)
+	{
+		struct err why = {0};
+		const char *id = json_text_or(one, "id", "");
+		if (docker_remove(kind, id, &why) == 0)
+			continue;
+		if (kind == DOCKER_NETWORK)
+			explain_network(id, &why);
+		if (rc == 0)
+			*err = why;
+		rc = -1;
+	}
+	return rc;
+}
+
+/* Containers first: networks and volumes are in use as long as they are there. */
+int compose_sweep(struct state *st, const struct session_row *row, struct err *err)
+{
+	struct err first = {0};
+	int rc = 0;
+	for (enum docker_kind kind = DOCKER_CONTAINER; kind < DOCKER_KINDS; kind++) {
+		struct err why = {0};
+		if (sweep_kind(st, row, kind, &why) == 0)
+			continue;
+		if (rc == 0)
+			first = why;
+		rc = -1;
+	}
+	if (rc)
+		*err = first;
+	return rc;
+}

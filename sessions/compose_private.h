@@ -1,0 +1,60 @@
+/* What the files of the compose engine share: which objects are a session's, and waiting for them. An object is a
+ * session's when it carries this installation's label and the session's; names prove nothing. */
+#ifndef SESSIONS_COMPOSE_PRIVATE_H
+#define SESSIONS_COMPOSE_PRIVATE_H
+
+#include "compose/docker.h"
+#include "compose/project.h"
+#include "sessions/engine.h"
+
+#define COMPOSE_CACHE "cache" /* in the state directory */
+#define COMPOSE_BASE "compose.yml"
+#define COMPOSE_OVERRIDE "override.yml"
+
+/*
+ * What plan keeps in row->spec besides "services":
+ *  "provider": name of the tool, "project": name of the compose project, "files": [absolute paths],
+ *  "stack": whether it is our own, so that it can be talked to and tested,
+ *  "checks": {"service": {"role"?, "healthcheck": bool, "oneshot": bool, "replicas": n}}
+ * and in row->plan, for prepare only: {"project": {…project.h…}, "image"?: reference}.
+ */
+
+int compose_plan(struct job *job, struct session_row *row, struct lease_wants *wants, struct err *err);
+int compose_prepare(struct job *job, const struct session_row *row, struct err *err);
+int compose_launch(struct job *job, const struct session_row *row, struct err *err);
+
+/** Run the compose tool of ${row} on its frozen files with ${args}; ${job} may be NULL. */
+int compose_tool(struct state *st, const struct session_row *row, const char *const *args, int64_t timeout_ms,
+                 struct job *job, struct err *err);
+
+/** The objects of ${kind} that belong to session ${uuid} (NULL: to any of this installation's) as docker_list() gives
+ * them. NULL with ${err}. */
+cJSON *compose_objects(struct state *st, const char *uuid, enum docker_kind kind, struct err *err);
+
+/** The container of ${service}, of docker_list()'s shape. NULL with ERR_NOT_FOUND. */
+cJSON *compose_container(struct state *st, const struct session_row *row, const char *service,
+                         struct err *err);
+
+/** Remove whatever still carries the labels of ${row}, by id. 0 when nothing is left. */
+int compose_sweep(struct state *st, const struct session_row *row, struct err *err);
+
+/** Wait until every one of ${services} (array of names) is healthy, at most SESSION_START_TIMEOUT; ${job} may be NULL.
+ * -1: as engine->wait. */
+int compose_await(struct state *st, const struct session_row *row, const cJSON *services, struct job *job,
+                  struct err *err);
+
+/** Ask service ${role} of our own stack for its health, through its leased port: 1 healthy, 0 not yet, -1 the role has no
+ * port to ask. Blocks for a second at most. */
+int compose_ask_role(struct state *st, const struct session_row *row, const char *role);
+
+/* compose_attach.c; engine.h says what each does */
+cJSON *compose_logs(struct state *st, const struct session_row *row, const char *service, int n);
+int compose_follow(struct state *st, const struct session_row *row, const char *service, int n,
+                   int64_t since_s, struct err *err);
+int compose_exec(struct state *st, const struct session_row *row, const char *service,
+                 const char *const *argv, bool tty, int *status, struct err *err);
+int compose_read(struct state *st, const struct session_row *row, const char *path, size_t max, char **text,
+                 struct err *err);
+int64_t compose_used_at(struct state *st, const struct session_row *row);
+
+#endif

@@ -1,0 +1,215 @@
+/* Sessions as containers: a compose project each, made from a frozen file and a generated override. `up`, `down` and what a
+ * person does in a terminal go through the compose tool and the docker program; everything else asks the Engine API. */
+#include "compose/image.h"
+#include "compose/override.h"
+#include "core/file.h"
+#include "core/log.h"
+#include "core/mem.h"
+#include "core/proc.h"
+#include "sessions/compose_private.h"
+#include "sessions/marker.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DOWN_MS 120000
+#define SERVICE_MS 60000
+#define TOOL_GRACE_MS 2000
+
+static int compose_wait(struct job *job, const struct session_row *row, struct err *err)
+{
+	return compose_await(job_state(job), row, json_at(row->spec, "services"), job, err);
+}
+
+/* -- the end -- */
+
+static bool has_files(const struct session_row *row)
+{
+	cleanup_free char *base = row->dir ? mem_printf("%s/" COMPOSE_BASE, row->dir) : NULL,
+	                  *override = row->dir ? mem_printf("%s/" COMPOSE_OVERRIDE, row->dir) : NULL;
+	return base && path_exists(base) && path_exists(override) && json_text(row->spec, "project");
+}
+
+static int stop_containers(struct state *st, const struct session_row *row, struct err *err)
+{
+	static const char *const stop[] = {"stop", NULL};
+	cleanup_json cJSON *list = compose_objects(st, row->uuid, DOCKER_CONTAINER, err);
+	if (!list || (has_files(row) && compose_tool(st, row, stop, DOWN_MS, NULL, err)))
+		return -1;
+	const cJSON *c;
+	cJSON_ArrayForEach(c, list)
+	{
+		cleanup_free char *path = mem_printf("/containers/%s/stop", json_text_or(c, "id", ""));
+		if (!has_files(row) && docker_call("POST", path, NULL, SERVICE_MS, NULL, err) &&
+		    err->code != ERR_NOT_FOUND)
+			return -1;
+	}
+	err_clear(err);
+	return 0;
+}
+
+/* The tool takes the services down in their order; what it leaves, or all of it when its files are gone, is found by label. */
+static int compose_stop(struct state *st, const struct session_row *row, bool keep, struct err *err)
+{
+	static const char *const down[] = {"down", "--volumes", "--remove-orphans", NULL};
+	struct err tool = {0};
+	provider_open(st->cfg, st->dir);
+	/* a tool whose job was killed would go on making containers */
+	if (marker_kill(st->install, row->uuid, TOOL_GRACE_MS, err))
+		return -1;
+	if (keep)
+		return stop_containers(st, row, err);
+	cleanup_json cJSON *containers = compose_objects(st, row->uuid, DOCKER_CONTAINER, err);
+	if (!containers)
+		return -1;
+	if (containers->child && has_files(row) && compose_tool(st, row, down, DOWN_MS, NULL, &tool))
+		log_warn("session %s: %s", row->name, tool.msg);
+	return compose_sweep(st, row, err);
+}
+
+/* -- what is there -- */
+
+static int compose_left(struct state *st, const struct session_row *row, cJSON *left, struct err *err)
+{
+	int sum = 0;
+	provider_open(st->cfg, st->dir);
+	for (enum docker_kind kind = DOCKER_CONTAINER; kind < DOCKER_KINDS; kind++) {
+		cleanup_json cJSON *list = compose_objects(st, row->uuid, kind, err);
+		if (!list)
+			return -1;
+		cleanup_free char *key = mem_printf("%ss", docker_kind_name(kind));
+		json_add_int(left, key, cJSON_GetArraySize(list));
+		sum += cJSON_GetArraySize(list);
+	}
+	return sum;
+}
+
+/* Its containers are its life, running or not: what ended is kept for its logs. */
+static bool compose_alive(struct state *st, const struct session_row *row)
+{
+	struct err ignored = {0};
+	provider_open(st->cfg, st->dir);
+	cleanup_json cJSON *list = compose_objects(st, row->uuid, DOCKER_CONTAINER, &ignored);
+	return !list || list->child;
+}
+
+static cJSON *compose_found(struct state *st, struct err *err)
+{
+	cJSON *uuids = json_array();
+	provider_open(st->cfg, st->dir);
+	for (enum docker_kind kind = DOCKER_CONTAINER; docker_expected() && kind < DOCKER_KINDS; kind++) {
+		cleanup_json cJSON *list = compose_objects(st, NULL, kind, err);
+		const cJSON *one;
+		if (!list) {
+			cJSON_Delete(uuids);
+			return NULL;
+		}
+		cJSON_ArrayForEach(one, list)
+		{
+			const cJSON *uuid =
+			        cJSON_GetObjectItemCaseSensitive(json_at(one, "labels"), LABEL_SESSION);
+			if (cJSON_IsString(uuid) && id_is_uuid(uuid->valuestring) &&
+			    !json_has_text(uuids, uuid->valuestring))
+				cJSON_AddItemToArray(uuids, cJSON_CreateString(uuid->valuestring));
+		}
+	}
+	return uuids;
+}
+
+/* -- services -- */
+
+/* The word of a container's state that people see; the engine's `starting` only means that its first interval is not over. */
+static const char *state_of(const cJSON *container, const struct session_row *row)
+{
+	const char *status = json_text_or(container, "State.Status", "gone"),
+	           *health = json_text_or(container, "State.Health.Status", "none");
+	if (strcmp(status, "running") != 0)
+		return status;
+	if (!strcmp(health, "unhealthy"))
+		return health;
+	return !strcmp(health, "starting") && row->state != SESSION_RUNNING ? health : "ready";
+}
+
+static cJSON *describe(const struct session_row *row, const char *service, const char *id)
+{
+	struct err ignored = {0};
+	cleanup_free char *path = id ? mem_printf("/containers/%s/json", id) : NULL;
+	cleanup_json cJSON *container = path ? docker_get(path, &ignored) : NULL;
+	cJSON *one = json_object();
+	json_add_text(one, "name", service);
+	json_add_text(one, "state", container ? state_of(container, row) : "gone");
+	json_add_int(one, "pid", json_int(container, "State.Pid", 0));
+	json_add_int(one, "restarts", json_int(container, "RestartCount", 0));
+	if (container) {
+		const char *name = json_text_or(container, "Name", "");
+		json_add_text(one, "container", name + (*name == '/'));
+		json_add_text(one, "image", json_text(container, "Config.Image"));
+	}
+	return one;
+}
+
+static cJSON *compose_services(struct state *st, const struct session_row *row)
+{
+	struct err ignored = {0};
+	cJSON *services = json_array();
+	provider_open(st->cfg, st->dir);
+	cleanup_json cJSON *list = compose_objects(st, row->uuid, DOCKER_CONTAINER, &ignored);
+	const cJSON *name, *c;
+	cJSON_ArrayForEach(name, json_at(row->spec, "services"))
+	{
+		int n = 0;
+		cJSON_ArrayForEach(c, list)
+		{
+			const cJSON *label =
+			        cJSON_GetObjectItemCaseSensitive(json_at(c, "labels"), LABEL_SERVICE);
+			if (!cJSON_IsString(label) || strcmp(label->valuestring, name->valuestring) != 0)
+				continue;
+			cJSON_AddItemToArray(services, describe(row, name->valuestring, json_text(c, "id")));
+			n++;
+		}
+		if (!n)
+			cJSON_AddItemToArray(services, describe(row, name->valuestring, NULL));
+	}
+	return services;
+}
+
+static int container_op(const char *id, const char *op, struct err *err)
+{
+	cleanup_free char *path = mem_printf("/containers/%s/%s", id, op);
+	return docker_call("POST", path, NULL, SERVICE_MS, NULL, err);
+}
+
+/* Docker takes a kill for a wish to stop; here it stands for a crash, after which the service is started again. */
+static int compose_service(struct state *st, const struct session_row *row, const char *service,
+                           const char *op, struct err *err)
+{
+	provider_open(st->cfg, st->dir);
+	cleanup_json cJSON *container = compose_container(st, row, service, err), *one = json_array();
+	if (!container)
+		return -1;
+	const char *id = json_text_or(container, "id", "");
+	bool kill = !strcmp(op, "kill");
+	if (container_op(id, op, err) || (kill && container_op(id, "start", err)))
+		return -1;
+	cJSON_AddItemToArray(one, cJSON_CreateString(service));
+	return strcmp(op, "stop") ? compose_await(st, row, one, NULL, err) : 0;
+}
+
+const struct engine engine_compose = {
+        .name = "compose",
+        .plan = compose_plan,
+        .prepare = compose_prepare,
+        .launch = compose_launch,
+        .wait = compose_wait,
+        .stop = compose_stop,
+        .left = compose_left,
+        .alive = compose_alive,
+        .services = compose_services,
+        .service = compose_service,
+        .logs = compose_logs,
+        .follow = compose_follow,
+        .exec = compose_exec,
+        .read = compose_read,
+        .found = compose_found,
+        .used_at = compose_used_at,
+};
