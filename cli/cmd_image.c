@@ -24,7 +24,7 @@ static int verb_build(const struct config *cfg, int argc, char **argv, struct er
 	int64_t start = clock_mono_ms();
 	cleanup_free char *cache = cache_dir(cfg), *reference = image_reference(cache, err);
 	int present = reference ? image_present(reference, err) : -1;
-	if (present < 0 || image_ensure(reference, cache, NULL, err))
+	if (present < 0 || image_ensure(reference, cache, NULL, err) || image_make_latest(reference, err))
 		return -1;
 	if (present)
 		printf("%s is there already\n", reference);

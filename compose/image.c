@@ -314,3 +314,10 @@ int image_ensure(const char *reference, const char *cache_dir, struct job *job, 
 		return -1;
 	return load(&image, cache_dir, err);
 }
+
+int image_make_latest(const char *reference, struct err *err)
+{
+	cleanup_free char *name = docker_escape(reference),
+	                  *path = mem_printf("/images/%s/tag?repo=" IMAGE_REPOSITORY "&tag=latest", name);
+	return docker_call("POST", path, NULL, 0, NULL, err) ? err_wrap(err, "image %s", reference) : 0;
+}

@@ -21,6 +21,9 @@ int image_present(const char *reference, struct err *err);
 /** Make it unless it is there, reporting on ${job} (may be NULL). Two that do so at once are fine. Blocks for seconds. */
 int image_ensure(const char *reference, const char *cache_dir, struct job *job, struct err *err);
 
+/** Let "codefoundry:latest" name ${reference}, which the engine has: for a compose file used by hand. */
+int image_make_latest(const char *reference, struct err *err);
+
 /** Write it as an archive for `docker load` to ${path}. ${*info} (may be NULL) gets {"reference","id","bytes","layer_bytes",
  * "compressed_bytes","files":n}. */
 int image_save(const char *path, const char *cache_dir, cJSON **info, struct err *err);

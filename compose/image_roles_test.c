@@ -17,6 +17,12 @@
 #define STOP_MS 5000
 #define OUTPUT_MAX 65536
 
+/* What the host hands down to a stack. */
+#define CREDENTIALS                                                                                          \
+	"{\"token\":\"4242:abcdefghijklmnopqrstuvwxyz012345678\",\"username\":\"given_bot\",\"key\":"        \
+	"\"00112233445566778899aabbccddeeff\",\"users\":[{\"id\":1001,\"name\":\"Anna\",\"role\":\"admin\"}" \
+	"]}"
+
 static struct {
 	struct test_docker docker;
 	char state[64]; /* of the program that makes the image */
@@ -120,7 +126,8 @@ static void start(const struct stack_service *service, char **id)
 	                                  "BOT_HOST=0.0.0.0",
 	                                  "TELEGRAM_API_URL=http://telegram:18791",
 	                                  "GATEWAY_URL=ws://gateway:18789",
-	                                  "TELEGRAM_RATE_LIMIT=off"};
+	                                  "TELEGRAM_RATE_LIMIT=off",
+	                                  "TELEGRAM_CREDENTIALS=" CREDENTIALS};
 	cleanup_json cJSON *body = json_object(), *made = NULL;
 	cJSON *endpoint = json_object(), *endpoints = json_object(), *networking = json_object();
 	json_add(endpoint, "Aliases", cJSON_CreateStringArray(&service->name, 1));
@@ -221,6 +228,9 @@ static void the_image_is_small(void **state)
 	assert_true(unpacked > MIB && unpacked <= UNPACKED_MAX);
 	assert_true(packed > MIB && packed <= COMPRESSED_MAX);
 	assert_int_equal(strncmp(json_text(rig.image, "Id"), json_text(rig.info, "id"), 71), 0);
+	struct err err = {0};
+	cleanup_json cJSON *latest = docker_get("/images/codefoundry:latest/json", &err);
+	assert_non_null(latest); /* which image it is another installation may have changed by now */
 }
 
 /* By the image's own health check, as the engine would run it. */
@@ -256,7 +266,11 @@ static void the_bot_answers_a_person(void **state)
 	                        (const char *const[]){"codefoundry", "chat", "--wait", "20", "/start", NULL},
 	                        &said),
 	                 0);
-	assert_non_null(strstr(said, "Welcome to CodeFoundry"));
+	assert_non_null(strstr(said, "Welcome to CodeFoundry, Anna"));
+	cleanup_free char *identities =
+	        shell("telegram", "ls -l $STATE_DIR/telegram.json; cat $STATE_DIR/telegram.json");
+	assert_non_null(strstr(identities, "given_bot"));
+	assert_int_equal(strncmp(identities, "-rw-------", 10), 0);
 	row("chat", "%s", said);
 }
 
