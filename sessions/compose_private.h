@@ -55,6 +55,9 @@ int compose_exec(struct state *st, const struct session_row *row, const char *se
                  const char *const *argv, bool tty, int *status, struct err *err);
 int compose_read(struct state *st, const struct session_row *row, const char *path, size_t max, char **text,
                  struct err *err);
+/* compose_stats.c */
+cJSON *compose_stats(struct state *st, const struct session_row *row);
+
 int64_t compose_used_at(struct state *st, const struct session_row *row);
 
 #endif

@@ -204,6 +204,7 @@ const struct engine engine_compose = {
         .stop = compose_stop,
         .left = compose_left,
         .alive = compose_alive,
+        .stats = compose_stats,
         .services = compose_services,
         .service = compose_service,
         .logs = compose_logs,
