@@ -183,14 +183,26 @@ static bool take_tar(void *arg, const char *data, size_t len)
 	return !rc && t->state != TAR_DONE;
 }
 
+/* Docker answers 500 for what would stand below a file; everywhere else that is not there. */
+static void name_absence(struct err *err)
+{
+	static const char sign[] = ": not a directory";
+	size_t len = strlen(err->msg), n = sizeof(sign) - 1;
+
+	if (len >= n && !strcmp(err->msg + len - n, sign))
+		err->code = ERR_NOT_FOUND;
+}
+
 static int fetch_file(struct tar *t, const char *url_path, struct err *err)
 {
 	struct http_request req = {.on_data = take_tar, .arg = t};
 	struct http_reply reply = {0};
 	int rc = docker_request(&req, url_path, &reply, err);
 
-	if (!rc && reply.status != 200)
+	if (!rc && reply.status != 200) {
 		rc = docker_refusal(&reply, err);
+		name_absence(err);
+	}
 	http_reply_free(&reply);
 	if (!rc && t->err.code)
 		rc = err_set(err, t->err.code, "%s", t->err.msg);

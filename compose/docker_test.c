@@ -436,6 +436,7 @@ static void files_of_containers(void **state)
 	        {"/d/", 100, ERR_INVALID, NULL, 0},
 	        {"/d/link", 100, ERR_INVALID, NULL, 0},
 	        {"/d/none", 100, ERR_NOT_FOUND, NULL, 0},
+	        {"/d/f/none", 100, ERR_NOT_FOUND, NULL, 0},
 	        {"", 100, ERR_FAILED, NULL, 0},
 	};
 	cleanup_free char *id = test_docker_container(&t, "files", script, NULL, NULL, true);
