@@ -262,6 +262,7 @@ test: test-deps ## Everything: unit and system tests, the nine scenarios, the pl
 	@state=$$(mktemp -d); trap 'rm -rf "$$state"' EXIT; export STATE_DIR=$$state ENGINE=process; \
 	 $(SUM) $(UNITBIN) -- make -s clang -- $(RUN) --env /dev/null test run --format tap \
 	 -- $(RUN) --env /dev/null test run --format tap --file tests/system \
+	 -- $(RUN) --env /dev/null test run --format tap --file tests/system-compose \
 	 -- $(BUILD)/test/tests/mutants build/mutants/codefoundry tests/mutants.yml
 
 unit: $(if $(TESTS),$(TESTS:%=$(BUILD)/test/%_test),$(UNITBIN)) ## Only the unit tests (TESTS="core/str jobs/job" for some)
