@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules
 PACKAGES := gcc make pkg-config libcurl4-openssl-dev libcjson-dev libwebsockets-dev libwebsockets-evlib-uv \
             libsqlite3-dev uuid-dev libfyaml-dev libuv1-dev libmd4c-dev libmd4c-html0-dev libcmocka-dev \
             libmicrohttpd-dev libssl-dev ca-certificates busybox-static tzdata
-TEST_PACKAGES := clang python3
+TEST_PACKAGES := clang python3 podman podman-compose
 LIBS := libcurl libcjson libwebsockets sqlite3 uuid libfyaml libuv md4c-html libmicrohttpd libcrypto
 
 CC ?= gcc

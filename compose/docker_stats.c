@@ -1,6 +1,9 @@
 #include "compose/docker_stats.h"
 #include "compose/docker.h"
 #include "core/mem.h"
+#include <pthread.h>
+
+#define AT_ONCE 64
 
 /* control groups v1 say it with total_, v2 without */
 static int64_t inactive_file(const cJSON *memory)
@@ -18,14 +21,37 @@ void docker_stats_add(cJSON *into, const cJSON *stats)
 	json_add_int(into, "pids", json_int(stats, "pids_stats.current", 0));
 }
 
-int docker_stats(const char *container, cJSON *into, struct err *err)
+struct reading {
+	pthread_t thread;
+	const char *id;
+	cJSON *into;
+};
+
+static void *read_one(void *arg)
 {
-	cleanup_free char *id = docker_escape(container);
-	/* one-shot: without it the engine waits a second for a second reading */
+	struct reading *r = arg;
+	struct err ignored = {0};
+	cleanup_free char *id = docker_escape(r->id);
 	cleanup_free char *path = mem_printf("/containers/%s/stats?stream=false&one-shot=true", id);
-	cleanup_json cJSON *stats = docker_get(path, err);
-	if (!stats)
-		return -1;
-	docker_stats_add(into, stats);
-	return 0;
+	cleanup_json cJSON *stats = docker_get(path, &ignored);
+	if (stats)
+		docker_stats_add(r->into, stats);
+	return NULL;
+}
+
+void docker_stats(const char *const *ids, cJSON *const *into, size_t n)
+{
+	for (size_t from = 0; from < n; from += AT_ONCE) {
+		struct reading readings[AT_ONCE];
+		size_t count = n - from < AT_ONCE ? n - from : AT_ONCE, started = 0;
+		for (size_t i = 0; i < count; i++)
+			readings[i] = (struct reading){.id = ids[from + i], .into = into[from + i]};
+		while (started < count &&
+		       pthread_create(&readings[started].thread, NULL, read_one, &readings[started]) == 0)
+			started++;
+		for (size_t i = started; i < count; i++) /* no more threads: one after the other */
+			read_one(&readings[i]);
+		for (size_t i = 0; i < started; i++)
+			pthread_join(readings[i].thread, NULL);
+	}
 }

@@ -10,7 +10,10 @@
  * at once. Zeros where ${stats} (may be NULL) does not say, for a stopped container say. */
 void docker_stats_add(cJSON *into, const cJSON *stats);
 
-/** Ask for ${container} and add the same. One reading, nothing is waited for. */
-int docker_stats(const char *container, cJSON *into, struct err *err);
+/**
+ * Ask for each of the ${n} containers ${ids} at once and add the same to the object ${into}[i]; nothing is added where one does not
+ * answer. Takes a second or two however many they are: Docker answers with its next reading (20.10 even when asked for `one-shot`).
+ */
+void docker_stats(const char *const *ids, cJSON *const *into, size_t n);
 
 #endif
