@@ -262,6 +262,9 @@ test: test-deps ## Everything: unit and system tests, the nine scenarios, the pl
 	@state=$$(mktemp -d); trap 'rm -rf "$$state"' EXIT; export STATE_DIR=$$state ENGINE=process; \
 	 $(SUM) $(UNITBIN) -- make -s clang -- $(RUN) --env /dev/null test run --format tap \
 	 -- $(RUN) --env /dev/null test run --format tap --file tests/system \
+	 -- env ENGINE=compose COMPOSE_PROVIDER=docker-compose $(RUN) --env /dev/null test run --format tap \
+	 -- env ENGINE=compose COMPOSE_PROVIDER=docker-compose-v2 DOCKER_CONFIG=$(COMPOSE_V2) $(RUN) --env /dev/null test run --format tap \
+	 -- env ENGINE=compose $(BUILD)/test/cli/session_io_test \
 	 -- $(RUN) --env /dev/null test run --format tap --file tests/system-compose \
 	 -- $(BUILD)/test/tests/mutants build/mutants/codefoundry tests/mutants.yml
 
