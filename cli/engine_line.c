@@ -5,7 +5,8 @@
 #include "sessions/engine.h"
 #include <string.h>
 
-#define ASK_MS 40
+#define ASK_MS                                                                                               \
+	500 /* a loaded engine takes longer than 40 ms at times; one that is not there refuses at once */
 
 static const char doctor[] = "`codefoundry doctor` says why";
 
