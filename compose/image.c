@@ -2,6 +2,7 @@
 #include "compose/docker.h"
 #include "compose/image_archive.h"
 #include "compose/image_files.h"
+#include "compose/image_prune.h"
 #include "core/file.h"
 #include "core/mem.h"
 #include "core/proc.h"
@@ -16,6 +17,9 @@
 #include <unistd.h>
 
 #define TAG_DIGITS 12
+#define TITLE "codefoundry"
+#define KEPT 3 /* images of earlier builds */
+#define KEPT_MS 600000
 #define LATEST IMAGE_REPOSITORY ":latest"
 #define EPOCH "1970-01-01T00:00:00Z"
 #define SECOND_NS INT64_C(1000000000)
@@ -69,7 +73,7 @@ static cJSON *run_config(void)
 	json_add(health, "Interval", cJSON_CreateNumber((double)(15 * SECOND_NS)));
 	json_add(health, "Timeout", cJSON_CreateNumber((double)(5 * SECOND_NS)));
 	json_add_int(health, "Retries", 3);
-	json_add_text(labels, "org.opencontainers.image.title", "codefoundry");
+	json_add_text(labels, IMAGE_TITLE, TITLE);
 	json_add_text(
 	        labels, "org.opencontainers.image.description",
 	        "Throw-away test environments: gateway, Telegram bot, built-in Telegram server, worker");
@@ -312,7 +316,10 @@ int image_ensure(const char *reference, const char *cache_dir, struct job *job, 
 		        reference, image.reference);
 	if (job && job_check(job, err))
 		return -1;
-	return load(&image, cache_dir, err);
+	if (load(&image, cache_dir, err))
+		return -1;
+	image_prune(TITLE, IMAGE_REPOSITORY, KEPT, KEPT_MS);
+	return 0;
 }
 
 int image_make_latest(const char *reference, struct err *err)
