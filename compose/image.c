@@ -298,6 +298,18 @@ static int load(const struct image *image, const char *cache_dir, struct err *er
 	return write_archive(image, fd, NULL, err) || docker_load(open_path, 0, err) ? -1 : 0;
 }
 
+static int name_it(const char *reference, const char *tag, struct err *err)
+{
+	cleanup_free char *name = docker_escape(reference),
+	                  *path = mem_printf("/images/%s/tag?repo=" IMAGE_REPOSITORY "&tag=%s", name, tag);
+	return docker_call("POST", path, NULL, 0, NULL, err) ? err_wrap(err, "image %s", reference) : 0;
+}
+
+int image_make_latest(const char *reference, struct err *err)
+{
+	return name_it(reference, "latest", err);
+}
+
 int image_ensure(const char *reference, const char *cache_dir, struct job *job, struct err *err)
 {
 	cleanup_image struct image image = {0};
@@ -316,15 +328,9 @@ int image_ensure(const char *reference, const char *cache_dir, struct job *job, 
 		        reference, image.reference);
 	if (job && job_check(job, err))
 		return -1;
-	if (load(&image, cache_dir, err))
+	/* named once more: so the engine notes when, and the newest is known as such */
+	if (load(&image, cache_dir, err) || name_it(reference, strchr(reference, ':') + 1, err))
 		return -1;
 	image_prune(TITLE, IMAGE_REPOSITORY, KEPT, KEPT_MS);
 	return 0;
-}
-
-int image_make_latest(const char *reference, struct err *err)
-{
-	cleanup_free char *name = docker_escape(reference),
-	                  *path = mem_printf("/images/%s/tag?repo=" IMAGE_REPOSITORY "&tag=latest", name);
-	return docker_call("POST", path, NULL, 0, NULL, err) ? err_wrap(err, "image %s", reference) : 0;
 }

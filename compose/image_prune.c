@@ -10,7 +10,7 @@ struct candidate {
 	int64_t named_ms;
 };
 
-/* When it was last given a name; 0 when the engine does not say. */
+/* When it was last given a name; 0 when the engine does not say (`load` names an image without noting when). */
 static int64_t named_at(const char *id)
 {
 	struct err ignored = {0};
@@ -74,8 +74,10 @@ int image_prune(const char *title, const char *repository, size_t keep, int64_t 
 	const cJSON *image;
 	cJSON_ArrayForEach(image, images)
 	{
-		if (only_named(image, repository))
-			list[n++] = (struct candidate){image, named_at(json_text_or(image, "Id", ""))};
+		int64_t named_ms =
+		        only_named(image, repository) ? named_at(json_text_or(image, "Id", "")) : 0;
+		if (named_ms)
+			list[n++] = (struct candidate){image, named_ms};
 	}
 	qsort(list, n, sizeof(*list), newest_first);
 	for (size_t i = keep; i < n; i++)
