@@ -167,6 +167,8 @@ int64_t compose_used_at(struct state *st, const struct session_row *row)
 	provider_open(st->cfg, st->dir);
 	cleanup_json cJSON *list = compose_objects(st, row->uuid, DOCKER_CONTAINER, &ignored);
 	const cJSON *c;
+	if (!list)
+		return -1;
 	cJSON_ArrayForEach(c, list)
 	{
 		const char *id = json_text_or(c, "id", "");

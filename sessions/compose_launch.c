@@ -58,6 +58,9 @@ static const struct {
         {"no space left on device", "the disk is full: remove sessions, or see `docker system df`"},
         {"port is already allocated", "another program took a leased port meanwhile: start it again"},
         {"address already in use", "another program took a leased port meanwhile: start it again"},
+        {"is already in use by container",
+         "a container that is not of this session has that name: remove it, or choose "
+         "another session name"},
         {"overlaps with other one", "another network took its subnet meanwhile: start it again, or set "
                                     "SESSION_SUBNET_POOL to a range nobody else uses"},
         {"Cannot connect to the Docker daemon",
@@ -66,13 +69,14 @@ static const struct {
          "Docker went away: start it (service docker start), then try again"},
 };
 
-static int explain(const struct session_row *row, struct err *err)
+static int explain(struct state *st, const struct session_row *row, struct err *err)
 {
 	cleanup_str struct str more = STR_INIT_MAX(1000);
 	for (size_t i = 0; i < ARRAY_LEN(advices); i++)
 		if (strcasestr(err->msg, advices[i].sign) && !strstr(str_text(&more), advices[i].advice))
 			str_addf(&more, "\n%s", advices[i].advice);
 	missing_images(row, &more);
+	compose_blame(st, row, &more);
 	if (!more.len)
 		return -1;
 	struct err tool = *err;
@@ -88,7 +92,10 @@ int compose_launch(struct job *job, const struct session_row *row, struct err *e
 	args[n++] = "up";
 	args[n++] = "-d";
 	cJSON_ArrayForEach(one, services) args[n++] = one->valuestring;
+	if (compose_alone(job_state(job), row, err))
+		return -1;
 	if (compose_tool(job_state(job), row, args, UP_MS, job, err) == 0)
 		return 0;
-	return err->code == ERR_CANCELLED || err->code == ERR_TIMEOUT ? -1 : explain(row, err);
+	return err->code == ERR_CANCELLED || err->code == ERR_TIMEOUT ? -1
+	                                                              : explain(job_state(job), row, err);
 }

@@ -4,6 +4,8 @@
 #include "sessions/compose_private.h"
 #include <string.h>
 
+#define LABEL_PROJECT "com.docker.compose.project" /* of all generations of the tool */
+
 cJSON *compose_objects(struct state *st, const char *uuid, enum docker_kind kind, struct err *err)
 {
 	cleanup_free char *install = mem_printf(LABEL_INSTALL "=%s", st->install),
@@ -28,6 +30,51 @@ cJSON *compose_container(struct state *st, const struct session_row *row, const 
 	}
 	return cJSON_DetachItemFromArray(list, 0);
 }
+
+/* -- strangers -- */
+
+static bool is_mine(const struct state *st, const struct session_row *row, const cJSON *object)
+{
+	const cJSON *labels = json_at(object, "labels"),
+	            *install = cJSON_GetObjectItemCaseSensitive(labels, LABEL_INSTALL),
+	            *session = cJSON_GetObjectItemCaseSensitive(labels, LABEL_SESSION);
+	return cJSON_IsString(install) && !strcmp(install->valuestring, st->install) &&
+	       cJSON_IsString(session) && !strcmp(session->valuestring, row->uuid);
+}
+
+static int stranger(const char *project, enum docker_kind kind, const cJSON *object, struct err *err)
+{
+	return err_set(err, ERR_EXISTS,
+	               "%s %s is not of this session, but of compose project %s by its %s: choose another "
+	               "session name "
+	               "or another COMPOSE_PROJECT_NAME, or remove it",
+	               docker_kind_name(kind), json_text_or(object, "name", "?"), project,
+	               kind == DOCKER_CONTAINER ? "label" : "name");
+}
+
+int compose_alone(struct state *st, const struct session_row *row, struct err *err)
+{
+	const char *project = json_text_or(row->spec, "project", "");
+	cleanup_free char *label = mem_printf(LABEL_PROJECT "=%s", project),
+	                  *prefix = mem_printf("%s_", project);
+	for (enum docker_kind kind = DOCKER_CONTAINER; kind < DOCKER_KINDS; kind++) {
+		const char *const labels[] = {kind == DOCKER_CONTAINER ? label : NULL, NULL};
+		cleanup_json cJSON *list = docker_list(kind, labels, err);
+		const cJSON *one;
+		if (!list)
+			return -1;
+		cJSON_ArrayForEach(one, list)
+		{
+			bool named = kind == DOCKER_CONTAINER ||
+			             !strncmp(json_text_or(one, "name", ""), prefix, strlen(prefix));
+			if (named && !is_mine(st, row, one))
+				return stranger(project, kind, one, err);
+		}
+	}
+	return 0;
+}
+
+/* -- removal -- */
 
 /* Why a network cannot be removed: somebody else's container is in it, which is not ours to touch. */
 static void explain_network(const char *id, struct err *err)

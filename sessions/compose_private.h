@@ -35,6 +35,10 @@ cJSON *compose_objects(struct state *st, const char *uuid, enum docker_kind kind
 cJSON *compose_container(struct state *st, const struct session_row *row, const char *service,
                          struct err *err);
 
+/** Whether nobody else uses the names of ${row}'s project: 0, or -1 with ERR_EXISTS naming a container of another compose project of
+ * that name, or a network or volume that is called like one of its. The compose tool would take them for its own. */
+int compose_alone(struct state *st, const struct session_row *row, struct err *err);
+
 /** Remove whatever still carries the labels of ${row}, by id. 0 when nothing is left. */
 int compose_sweep(struct state *st, const struct session_row *row, struct err *err);
 
@@ -42,6 +46,9 @@ int compose_sweep(struct state *st, const struct session_row *row, struct err *e
  * -1: as engine->wait. */
 int compose_await(struct state *st, const struct session_row *row, const cJSON *services, struct job *job,
                   struct err *err);
+
+/** Append to ${out}, for each container of ${row} that ended badly or is unhealthy, a line that says so and its last log lines. */
+void compose_blame(struct state *st, const struct session_row *row, struct str *out);
 
 /** Ask service ${role} of our own stack for its health, through its leased port: 1 healthy, 0 not yet, -1 the role has no
  * port to ask. Blocks for a second at most. */

@@ -170,6 +170,7 @@ static int judge_running(struct vigil *v, struct watch *w, const cJSON *containe
 		w->pid = pid;
 		w->since_ms = now;
 		w->next_ms = 0;
+		w->healthy = false;
 	}
 	if (!has_test(test)) {
 		w->healthy = now - w->since_ms >= STEADY_MS;
@@ -181,7 +182,7 @@ static int judge_running(struct vigil *v, struct watch *w, const cJSON *containe
 		const cJSON *last = cJSON_GetArrayItem(log, cJSON_GetArraySize(log) - 1);
 		return failed(w, err, "its healthcheck fails: %.100s", json_text_or(last, "Output", ""));
 	}
-	w->healthy = !strcmp(health, "healthy");
+	w->healthy = w->healthy || !strcmp(health, "healthy");
 	if (!w->healthy)
 		probe(v, w, test, now);
 	return 0;
@@ -203,22 +204,55 @@ static int judge(struct vigil *v, struct watch *w, struct err *err)
 		w->healthy = code == 0 && json_bool(w->check, "oneshot", false);
 		return w->healthy ? 0 : failed(w, err, "it ended with exit code %lld", (long long)code);
 	}
+	w->healthy = false;
 	w->next_ms = INT64_MAX; /* created, restarting, paused: an event will tell */
 	if (!strcmp(status, "restarting") && json_int(container, "RestartCount", 0) >= RESTARTS_MAX)
 		return failed(w, err, "it ends with exit code %lld again and again", (long long)code);
 	return 0;
 }
 
+/* Say what became of , unless it is well. */
+static void blame(const struct watch *w, struct str *out)
+{
+	struct err why = {0};
+	cleanup_free char *path = mem_printf("/containers/%s/json", w->id);
+	cleanup_json cJSON *container = docker_get(path, &why);
+	const char *status = json_text_or(container, "State.Status", "?");
+	int64_t code = json_int(container, "State.ExitCode", 0);
+	if (code && (!strcmp(status, "exited") || !strcmp(status, "dead") || !strcmp(status, "restarting")))
+		failed(w, &why, "it ended with exit code %lld", (long long)code);
+	else if (!strcmp(json_text_or(container, "State.Health.Status", ""), "unhealthy"))
+		failed(w, &why, "its healthcheck fails");
+	else
+		return;
+	str_addf(out, "\n%s", why.msg);
+}
+
+void compose_blame(struct state *st, const struct session_row *row, struct str *out)
+{
+	struct err ignored = {0};
+	cleanup_json cJSON *containers = compose_objects(st, row->uuid, DOCKER_CONTAINER, &ignored);
+	const cJSON *c;
+	cJSON_ArrayForEach(c, containers)
+	{
+		const cJSON *service = cJSON_GetObjectItemCaseSensitive(json_at(c, "labels"), LABEL_SERVICE);
+		cleanup_free char *id = mem_strdup(json_text_or(c, "id", "")),
+		                  *name = mem_strdup(cJSON_IsString(service) ? service->valuestring : "?");
+		blame(&(struct watch){.id = id, .service = name}, out);
+	}
+}
+
 /* -- all of them -- */
 
-/* Returns how many are not healthy, or -1 with what failed. */
+/* Returns how many are not healthy, or -1 with what failed. Those that were are looked at again: one may end while others
+ * are waited for. */
 static int look(struct vigil *v, struct str *waiting, struct err *err)
 {
 	int left = 0;
 	v->wake_ms = v->deadline_ms;
 	for (size_t i = 0; i < v->n; i++) {
 		struct watch *w = &v->list[i];
-		if (!w->healthy && judge(v, w, err))
+		if (judge(v, w, err))
 			return -1;
 		if (w->healthy)
 			continue;

@@ -72,7 +72,8 @@ struct engine {
 	int (*read)(struct state *st, const struct session_row *row, const char *path, size_t max,
 	            char **text, struct err *err);
 
-	/** When something was last done in it (ms since the epoch), as far as the engine can tell; 0: it cannot. */
+	/** When something was last done in it (ms since the epoch), as far as the engine can tell; 0: it cannot, -1: not
+	 * now, because it does not answer. */
 	int64_t (*used_at)(struct state *st, const struct session_row *row);
 
 	/** UUIDs of this installation's sessions that have objects now, each once: an array of texts. NULL

@@ -1,7 +1,8 @@
-/* Sessions as containers: a compose project each, made from a frozen file and a generated override. `up`, `down` and what a
+/* Sessions as containers: a compose project each, made from a frozen file and a generated override. `up`, `stop` and what a
  * person does in a terminal go through the compose tool and the docker program; everything else asks the Engine API. */
 #include "compose/image.h"
 #include "compose/override.h"
+#include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -15,6 +16,7 @@
 #define DOWN_MS 120000
 #define SERVICE_MS 60000
 #define TOOL_GRACE_MS 2000
+#define SETTLE_MS 500 /* five times what the engine takes to make a container */
 
 static int compose_wait(struct job *job, const struct session_row *row, struct err *err)
 {
@@ -30,41 +32,80 @@ static bool has_files(const struct session_row *row)
 	return base && path_exists(base) && path_exists(override) && json_text(row->spec, "project");
 }
 
-static int stop_containers(struct state *st, const struct session_row *row, struct err *err)
+/* The tool stops the services in their order. It takes whatever carries the project's name for its own, so where others use that
+ * name too, and where its files are gone, each container is stopped by its id. */
+static int stop_containers(struct state *st, const struct session_row *row, const cJSON *list,
+                           struct err *err)
 {
 	static const char *const stop[] = {"stop", NULL};
-	cleanup_json cJSON *list = compose_objects(st, row->uuid, DOCKER_CONTAINER, err);
-	if (!list || (has_files(row) && compose_tool(st, row, stop, DOWN_MS, NULL, err)))
-		return -1;
+	struct err ignored = {0};
 	const cJSON *c;
+	if (!list->child)
+		return 0;
+	if (has_files(row) && compose_alone(st, row, &ignored) == 0)
+		return compose_tool(st, row, stop, DOWN_MS, NULL, err);
 	cJSON_ArrayForEach(c, list)
 	{
 		cleanup_free char *path = mem_printf("/containers/%s/stop", json_text_or(c, "id", ""));
-		if (!has_files(row) && docker_call("POST", path, NULL, SERVICE_MS, NULL, err) &&
-		    err->code != ERR_NOT_FOUND)
+		if (docker_call("POST", path, NULL, SERVICE_MS, NULL, err) && err->code != ERR_NOT_FOUND)
 			return -1;
 	}
 	err_clear(err);
 	return 0;
 }
 
-/* The tool takes the services down in their order; what it leaves, or all of it when its files are gone, is found by label. */
+/* Whether `up` was begun and not seen to its end. */
+static bool launch_cut_off(struct state *st, const struct session_row *row)
+{
+	struct err ignored = {0};
+	int64_t n = 0;
+	return db_get_int(st->db, &n, &ignored,
+	                  "SELECT count(*) FROM session_steps WHERE session = ? AND step = 'launch' AND "
+	                  "done_at IS NULL",
+	                  "t", row->uuid) == 0 &&
+	       n > 0;
+}
+
+static bool not_created(void *arg, const cJSON *event)
+{
+	(void)arg;
+	return strcmp(json_text_or(event, "Action", ""), "create") != 0;
+}
+
+static bool settling(void *arg)
+{
+	return clock_mono_ms() < *(int64_t *)arg;
+}
+
+/* The engine finishes what a tool that was killed had asked for: what appears within a moment is removed too. */
+static int sweep_again(struct state *st, const struct session_row *row, int64_t from_ms, struct err *err)
+{
+	cleanup_free char *label = mem_printf(LABEL_SESSION "=%s", row->uuid);
+	int64_t until = clock_mono_ms() + SETTLE_MS;
+	if (docker_events(from_ms, label, not_created, settling, &until, err))
+		return -1;
+	return compose_sweep(st, row, err);
+}
+
+/* Removal is by id and label: the tool's `down` goes by names, which may be others' too. */
 static int compose_stop(struct state *st, const struct session_row *row, bool keep, struct err *err)
 {
-	static const char *const down[] = {"down", "--volumes", "--remove-orphans", NULL};
 	struct err tool = {0};
 	provider_open(st->cfg, st->dir);
 	/* a tool whose job was killed would go on making containers */
 	if (marker_kill(st->install, row->uuid, TOOL_GRACE_MS, err))
 		return -1;
-	if (keep)
-		return stop_containers(st, row, err);
-	cleanup_json cJSON *containers = compose_objects(st, row->uuid, DOCKER_CONTAINER, err);
-	if (!containers)
+	cleanup_json cJSON *list = compose_objects(st, row->uuid, DOCKER_CONTAINER, err);
+	if (!list)
 		return -1;
-	if (containers->child && has_files(row) && compose_tool(st, row, down, DOWN_MS, NULL, &tool))
+	if (keep)
+		return stop_containers(st, row, list, err);
+	if (has_files(row) && stop_containers(st, row, list, &tool))
 		log_warn("session %s: %s", row->name, tool.msg);
-	return compose_sweep(st, row, err);
+	int64_t from_ms = clock_now_ms();
+	if (compose_sweep(st, row, err))
+		return -1;
+	return launch_cut_off(st, row) ? sweep_again(st, row, from_ms, err) : 0;
 }
 
 /* -- what is there -- */

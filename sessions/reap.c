@@ -35,11 +35,14 @@ void reap_free(struct reap_finding *list, size_t n)
 	free(list);
 }
 
+/* -1: the engine does not answer. */
 static int64_t last_use(struct state *st, const struct session_row *row)
 {
 	struct err ignored = {0};
 	const struct engine *engine = engine_by_name(row->engine, &ignored);
 	int64_t at = engine ? engine->used_at(st, row) : 0;
+	if (at < 0)
+		return at;
 	return at > row->used_at ? at : row->used_at;
 }
 
@@ -51,6 +54,8 @@ static int look_expired(struct state *st, struct session_row *row, int64_t now, 
 		return 0;
 	bool hard = row->hard_expires_at && row->hard_expires_at <= now;
 	int64_t used = last_use(st, row), until = used + row->idle_ms;
+	if (!hard && used < 0) /* perhaps it was used just now */
+		return 0;
 	if (!hard && row->state == SESSION_RUNNING && row->idle_ms && until > now) {
 		until = row->hard_expires_at && until > row->hard_expires_at ? row->hard_expires_at : until;
 		return store_expire_at(st, row, until, used, err);

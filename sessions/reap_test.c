@@ -173,8 +173,11 @@ static void an_engine_that_went_away_keeps_the_session(void **data)
 	box.deaf = true;
 	refused(t, "session.stop", "{\"name\":\"demo\"}", ERR_ENGINE, "the box is deaf");
 	assert_int_equal(count(t, "SELECT count(*) FROM sessions WHERE state = 'stopping'"), 1);
+	assert_int_equal(count(t, "SELECT count(*) FROM receipts WHERE ok = 0 AND next_try_at > removed_at"),
+	                 1);
 	assert_int_equal(count(t, "SELECT count(*) FROM leases"), 3);
 	box.deaf = false;
+	assert_ok(db_run(t->st->db, err, "UPDATE receipts SET next_try_at = 1", ""));
 	cleanup_json cJSON *r = run(t, "session.reap", "{}");
 	assert_true(json_bool(only_removed(r), "receipt.ok", false));
 	assert_nothing_left(t);

@@ -1,6 +1,7 @@
 #include "sessions/receipt.h"
 #include "core/clock.h"
 #include "core/file.h"
+#include "core/log.h"
 #include "core/mem.h"
 #include "sessions/lease.h"
 #include <string.h>
@@ -111,13 +112,27 @@ static int close_dirty(struct state *st, struct session_row *row, cJSON *j, cons
 	               row->name, str_text(&left), why ? ": " : "", why ? why : "", row->name);
 }
 
+/* Nobody can tell what is left. It is looked for again soon, however often: asking costs nothing. Keeps what ${err} says. */
+static int close_blind(struct state *st, struct session_row *row, cJSON *j, struct err *err)
+{
+	struct err seen = *err, failed = {0};
+	cJSON_ReplaceItemInObject(j, "ok", cJSON_CreateBool(false));
+	if (record(st, row, j, clock_now_ms() + RETRY_FIRST_MS, &failed))
+		log_warn("session %s: %s", row->name, failed.msg);
+	return err_set(
+	        err, seen.code,
+	        "%.1600s; session %s may not be gone: it is tried again by itself, or now with: codefoundry "
+	        "session stop %s",
+	        seen.msg, row->name, row->name);
+}
+
 int receipt_close(struct state *st, const struct engine *engine, struct session_row *row,
                   enum session_event end, const char *why, cJSON **receipt, struct err *err)
 {
 	cleanup_json cJSON *j = json_object();
 	int64_t left = look(st, engine, row, j, err);
 	if (left < 0)
-		return -1;
+		return close_blind(st, row, j, err);
 	int rc = left ? close_dirty(st, row, j, why, err) : close_clean(st, row, end, j, err);
 	if (receipt && json_at(j, "rows"))
 		*receipt = TAKE(j);

@@ -8,7 +8,8 @@
 /**
  * Look what is left of ${row} (state stopping). When it is nothing: apply ${end} (EVENT_GONE or EVENT_BURIED), which gives
  * leases and rows back, and write the receipt, in one transaction. Else note it for a later try and fail with ERR_BUSY
- * naming what is left; ${why} (may be NULL) says why. ${*receipt} (may be NULL) is transferred in both cases:
+ * naming what is left; ${why} (may be NULL) says why. When nobody can tell what is left, the
+ * receipt stays open too, and the engine's own error says so. ${*receipt} (may be NULL) is transferred in both cases:
  * {ok, what the engine says of each kind it makes ("processes"; "containers", "networks", "volumes"), ports, files, leases, rows}.
  */
 int receipt_close(struct state *st, const struct engine *engine, struct session_row *row,

@@ -1,0 +1,207 @@
+/* Sessions of containers, made by the real tools: side by side, healthy by every kind of healthcheck, undone when they
+ * fail, and what can be asked of them. */
+#include "sessions/test_compose.h"
+#include <sched.h>
+#include <sys/mount.h>
+
+#define SLEEPS "    image: '@'\n    stop_signal: SIGKILL\n    command: [sleep, '1000']\n"
+
+/* -- side by side -- */
+
+static const char parallel_file[] =
+        "services:\n"
+        "  web:\n"
+        "    image: '@'\n"
+        "    stop_signal: SIGKILL\n"
+        "    command: [sh, -c, 'echo mine > /data/x; httpd -f -p 80 -h /data']\n"
+        "    ports: ['8080:80']\n"
+        "    volumes: ['data:/data']\n"
+        "    healthcheck: {test: [CMD, wget, -q, -O, /dev/null, 'http://127.0.0.1:80/x'], interval: 30s}\n"
+        "  side:\n" SLEEPS "networks:\n  default: {}\nvolumes:\n  data: {}\n";
+
+static void assert_labels(struct test_state *t, const char *uuid, const char *name)
+{
+	for (enum docker_kind kind = DOCKER_CONTAINER; kind < DOCKER_KINDS; kind++) {
+		cleanup_json cJSON *list = objects(t, uuid, kind);
+		const cJSON *one;
+		assert_int_equal(cJSON_GetArraySize(list), kind == DOCKER_CONTAINER ? 2 : 1);
+		cJSON_ArrayForEach(one, list)
+		{
+			const cJSON *labels = json_at(one, "labels");
+			const char *of =
+			        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(labels, LABEL_NAME));
+			assert_non_null(of);
+			assert_string_equal(of, name);
+			assert_non_null(cJSON_GetObjectItemCaseSensitive(labels, LABEL_EXPIRES));
+			assert_non_null(strstr(json_text_or(one, "name", ""), name));
+		}
+	}
+}
+
+/* The sum of what its services may use is what the session may. */
+static void assert_limits(struct test_state *t, const char *uuid)
+{
+	cleanup_json cJSON *list = objects(t, uuid, DOCKER_CONTAINER);
+	const cJSON *one;
+	int64_t memory = 0, cpus = 0;
+	cJSON_ArrayForEach(one, list)
+	{
+		cleanup_json cJSON *c = inspect(json_text(one, "id"));
+		assert_true(json_int(c, "HostConfig.Memory", 0) > 0);
+		memory += json_int(c, "HostConfig.Memory", 0);
+		cpus += json_int(c, "HostConfig.NanoCpus", 0);
+	}
+	assert_int_equal(memory, 1024LL << 20);
+	assert_int_equal(cpus, 1000000000LL);
+}
+
+static void three_in_parallel(void **data)
+{
+	struct test_state *t = *data;
+	static const char *const names[] = {"one", "two", "three"};
+	int64_t ids[3];
+	pid_t pids[3];
+	cleanup_json cJSON *seen = json_array();
+	for (size_t i = 0; i < 3; i++) {
+		ids[i] = enqueue_start(t, names[i], parallel_file);
+		pids[i] = spawn_job(ids[i], NULL);
+	}
+	for (size_t i = 0; i < 3; i++) {
+		wait_for(pids[i]);
+		job_ended(t, ids[i], JOB_DONE);
+	}
+	for (size_t i = 0; i < 3; i++) {
+		struct job_row job = {0};
+		assert_ok(jobs_get(t->st, ids[i], &job, err));
+		const char *url = json_text(cJSON_GetArrayItem(json_at(job.result, "endpoints"), 0), "url"),
+		           *uuid = json_text(job.result, "uuid");
+		assert_true(answers(url));
+		assert_false(json_has_text(seen, url));
+		cJSON_AddItemToArray(seen, cJSON_CreateString(url));
+		assert_labels(t, uuid, names[i]);
+		assert_limits(t, uuid);
+		job_row_free(&job);
+	}
+	assert_int_equal(count(t, "SELECT count(DISTINCT value) FROM leases WHERE kind = 'subnet'"), 3);
+	for (size_t i = 0; i < 3; i++)
+		stop_gone(t, names[i]);
+	assert_gone(t);
+}
+
+/* -- every kind of healthcheck -- */
+
+static void healthy_in_every_way(void **data)
+{
+	struct test_state *t = *data;
+	static const char yaml[] =
+	        "services:\n"
+	        "  cmd:\n" SLEEPS "    healthcheck: {test: [CMD, 'true'], interval: 30s}\n"
+	        "  shell:\n" SLEEPS "    healthcheck: {test: 'test -d /tmp && true', interval: 30s}\n"
+	        "  none:\n" SLEEPS "  slow:\n"
+	        "    image: '@'\n"
+	        "    stop_signal: SIGKILL\n"
+	        "    command: [sh, -c, 'sleep 3; touch /tmp/up; sleep 1000']\n"
+	        "    healthcheck: {test: [CMD, test, -e, /tmp/up], interval: 30s}\n"
+	        "  once:\n"
+	        "    image: '@'\n"
+	        "    command: ['true']\n";
+	cleanup_json cJSON *result = start(t, "demo", yaml);
+	/* long before the first interval is over, but not before the slow one was ready */
+	assert_in_range(json_int(result, "ready_ms", 0), 3000, 12000);
+	stop_gone(t, "demo");
+	assert_gone(t);
+}
+
+/* -- starts that fail -- */
+
+static const struct failure {
+	const char *name, *yaml;
+	enum err_code code;
+	const char *texts[3];
+} failures[] = {
+        {"sick",
+         "services:\n  web:\n    image: '@'\n    stop_signal: SIGKILL\n"
+         "    command: [sh, -c, 'echo last words; sleep 1000']\n"
+         "    healthcheck: {test: 'echo coughs; false', interval: 1s, retries: 1}\n",
+         ERR_FAILED,
+         {"service web failed: its healthcheck fails: coughs", "last words"}},
+        {"dies",
+         "services:\n  web:\n    image: '@'\n    command: [sh, -c, 'echo cannot bind; exit 3']\n"
+         "  other:\n" SLEEPS,
+         ERR_FAILED,
+         {"service web failed", "exit code 3", "cannot bind"}},
+        {"loops",
+         "services:\n  web:\n    image: '@'\n    restart: always\n"
+         "    command: [sh, -c, 'echo again; exit 4']\nvolumes: {data: {}}\n",
+         ERR_FAILED,
+         {"service web failed", "exit code 4", "again"}},
+        {"never",
+         "services:\n  web:\n" SLEEPS "    healthcheck: {test: [CMD, 'false'], interval: 1h}\n",
+         ERR_TIMEOUT,
+         {"service web failed: not healthy after 6 s", "SESSION_START_TIMEOUT"}},
+        {"late",
+         "services:\n  web:\n    image: '@'\n    command: [sh, -c, 'sleep 2; echo gave up; exit 5']\n"
+         "    healthcheck: {test: [CMD, 'true'], interval: 30s}\n"
+         "  slow:\n" SLEEPS "    healthcheck: {test: [CMD, test, -e, /nowhere], interval: 30s}\n",
+         ERR_FAILED,
+         {"service web failed", "exit code 5", "gave up"}},
+        {"needed",
+         "services:\n  web:\n    image: '@'\n    command: [sh, -c, 'echo no disk; exit 6']\n"
+         "    healthcheck: {test: [CMD, 'true'], interval: 30s}\n"
+         "  after:\n" SLEEPS "    depends_on: {web: {condition: service_healthy}}\n",
+         ERR_FAILED,
+         {"web", "exit code 6", "no disk"}},
+        {"imageless",
+         "services:\n  web:\n    image: 'localhost:1/nowhere:1'\n",
+         ERR_FAILED,
+         {"service web: image localhost:1/nowhere:1 is not on this machine", "docker load"}},
+        {"a-name-of-thirty-letters-or-so",
+         "services:\n  a-service-with-a-name-that-is-far-too-long:\n" SLEEPS,
+         ERR_INVALID,
+         {"63 is the most"}},
+};
+
+static void assert_failed(struct test_state *t, const struct failure *f, int64_t id)
+{
+	struct job_row job = {0};
+	cleanup_row struct session_row row = {0};
+	assert_ok(jobs_get(t->st, id, &job, err));
+	if (job.state != JOB_FAILED || job.error_code != f->code)
+		fail_msg("%s: job is %s: %s: %s", f->name, job_state_name(job.state),
+		         err_name(job.error_code), job.error ? job.error : "");
+	assert_ok(store_by_name(t->st, f->name, &row, err));
+	assert_int_equal(row.state, SESSION_FAILED);
+	for (size_t i = 0; i < ARRAY_LEN(f->texts) && f->texts[i]; i++)
+		if (!strstr(job.error, f->texts[i]) || !strstr(row.error, f->texts[i]))
+			fail_msg("%s: no `%s` in: %s", f->name, f->texts[i], job.error);
+	job_row_free(&job);
+}
+
+static void failures_leave_nothing(void **data)
+{
+	struct test_state *t = *data;
+	int64_t ids[ARRAY_LEN(failures)];
+	pid_t pids[ARRAY_LEN(failures)];
+	setenv("SESSION_START_TIMEOUT", "6", 1);
+	for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
+		ids[i] = enqueue_start(t, failures[i].name, failures[i].yaml);
+		pids[i] = spawn_job(ids[i], NULL);
+	}
+	setenv("SESSION_START_TIMEOUT", "15", 1);
+	for (size_t i = 0; i < ARRAY_LEN(failures); i++)
+		wait_for(pids[i]);
+	for (size_t i = 0; i < ARRAY_LEN(failures); i++)
+		assert_failed(t, &failures[i], ids[i]);
+	assert_gone(t);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		return again_main(argc, argv);
+	const struct CMUnitTest tests[] = {
+	        V1(three_in_parallel),      V2(three_in_parallel),      V1(healthy_in_every_way),
+	        V1(failures_leave_nothing), V2(failures_leave_nothing),
+	};
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
