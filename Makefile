@@ -302,15 +302,20 @@ format: ## Format the C sources
 	@git ls-files '*.c' '*.h' | xargs clang-format -i
 
 ##@ Bench
-# The peers come from npm into a folder that is gone afterwards. Only ratios mean anything on another machine.
+# The peers of bot and gateway come from npm into a folder that is gone afterwards. Only ratios mean anything on another machine.
+# "containers" is asked for by name, because it takes minutes.
 .PHONY: bench
+BENCHES ?= bot gateway work
 BENCH := $(BUILD)/bench/bench
 BENCHOBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard bench/*.c))
-bench: build $(BENCH) $(BUILD)/bench/echo ## Side by side with peers: messages, CPU and memory as ratios (BENCHES="bot gateway work")
-	@command -v npm >/dev/null || { $(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qy --no-install-recommends nodejs npm; }
-	@peers=$$(mktemp -d); trap 'rm -rf "$$peers"' EXIT; \
-	 npm install --no-audit --no-fund --silent --prefix "$$peers" telegraf@4 ws@8 >/dev/null; \
-	 timeout 180 $(BENCH) $(RUN) $(BUILD)/bench/echo bench "$$peers/node_modules" $(BENCHES)
+define BENCH_PEERS
+{ command -v npm >/dev/null || { $(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qy --no-install-recommends nodejs npm; }; } && \
+npm install --no-audit --no-fund --silent --prefix "$$peers" telegraf@4 ws@8 >/dev/null
+endef
+bench: build $(BENCH) $(BUILD)/bench/echo ## Side by side with peers, as ratios (BENCHES="bot gateway work containers", BENCH_AT_ONCE=10 containers at once)
+	@peers=$$(mktemp -d); trap 'rm -rf "$$peers"' EXIT; trap 'exit 1' INT TERM; \
+	 $(if $(filter bot gateway,$(BENCHES)),$(BENCH_PEERS);) \
+	 timeout 1200 $(BENCH) $(RUN) $(BUILD)/bench/echo bench "$$peers/node_modules" $(BENCHES)
 
 $(BENCH): $(BENCHOBJ) $(BUILD)/libcodefoundry.a
 	@mkdir -p $(@D)

@@ -47,9 +47,10 @@ char *new_dir(const struct bench *b, const char *name);
 /** Say what went wrong and end with code 1; what was started ends with us. */
 _Noreturn void give_up(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* The three comparisons: they print their own tables. */
+/* The comparisons: they print their own tables. */
 void bench_bot(const struct bench *b);
 void bench_gateway(const struct bench *b);
 void bench_work(const struct bench *b);
+void bench_containers(const struct bench *b);
 
 #endif

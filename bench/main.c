@@ -1,4 +1,4 @@
-/* Usage: bench PROGRAM BARE-ECHO SCRIPTS NODE_MODULES [bot|gateway|work]… */
+/* Usage: bench PROGRAM BARE-ECHO SCRIPTS NODE_MODULES [bot|gateway|work|containers]… */
 #include "bench/bench.h"
 #include "core/clock.h"
 #include "core/file.h"
@@ -6,17 +6,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct {
 	const char *name;
 	void (*run)(const struct bench *b);
-} comparisons[] = {{"bot", bench_bot}, {"gateway", bench_gateway}, {"work", bench_work}};
+} comparisons[] = {{"bot", bench_bot},
+                   {"gateway", bench_gateway},
+                   {"work", bench_work},
+                   {"containers", bench_containers}};
 
 static char dir[] = "/tmp/cfb-XXXXXX";
+static pid_t owner;
 
 static void clean(void)
 {
 	struct err ignored = {0};
+	if (getpid() != owner)
+		return; /* a child of ours that gave up */
 	tree_remove(dir, &ignored);
 }
 
@@ -33,13 +40,15 @@ static int wanted(const char *name, char **names)
 int main(int argc, char **argv)
 {
 	if (argc < 5) {
-		fprintf(stderr, "usage: bench PROGRAM BARE-ECHO SCRIPTS NODE_MODULES [bot|gateway|work]…\n");
+		fprintf(stderr, "usage: bench PROGRAM BARE-ECHO SCRIPTS NODE_MODULES "
+		                "[bot|gateway|work|containers]…\n");
 		return 2;
 	}
 	struct bench b = {
 	        .program = argv[1], .bare_echo = argv[2], .scripts = argv[3], .modules = argv[4], .dir = dir};
 	if (!mkdtemp(dir))
 		give_up("no folder %s can be made", dir);
+	owner = getpid();
 	atexit(clean);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (size_t i = 0; i < ARRAY_LEN(comparisons); i++) {
