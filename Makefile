@@ -180,7 +180,7 @@ docker: ## Install Docker and docker-compose where they are missing (Debian), st
 	 if [ -d /run/systemd/system ]; then $(SUDO) systemctl start docker; else $(SUDO) service docker start || \
 	 $(SUDO) start-stop-daemon --start --background --exec "$$(command -v dockerd)" --output /var/log/docker.log; fi; \
 	 timeout 60 bash -c 'until timeout 10 docker info >/dev/null 2>&1; do :; done' || \
-	 { echo "Docker does not answer; see /var/log/docker.log or journalctl -u docker, or take ENGINE=process" >&2; exit 1; }; }
+	 { tail -n 3 /var/log/docker.log 2>/dev/null; echo "Docker does not answer; see /var/log/docker.log or journalctl -u docker, or take ENGINE=process" >&2; exit 1; }; }
 
 # Debian 12 has docker-compose 1.29 only. Debian 13's packages run there as plugins of its docker, so both generations are
 # tested side by side. The archive is the one this machine has its own packages from, its signature is checked as ever.

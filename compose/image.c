@@ -16,7 +16,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#define TAG_DIGITS 12
+#define TAG_DIGITS                                                                                           \
+	10 /* with twelve, which are an image id to the docker client, it shows no name in `docker ps` */
 #define TITLE "codefoundry"
 #define KEPT 3 /* images of earlier builds */
 #define KEPT_MS 600000

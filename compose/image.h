@@ -11,7 +11,7 @@
 #define IMAGE_UID 65532 /* "nonroot" as in distroless images */
 #define IMAGE_STATE_DIR "/var/lib/codefoundry"
 
-/** The image's reference for this very program: "codefoundry:<12 hex>". Digests of files are remembered in ${cache_dir} by size and times. The
+/** The image's reference for this very program: "codefoundry:<10 hex>". Digests of files are remembered in ${cache_dir} by size and times. The
  * caller frees it; NULL with ${err} naming the file that is missing (busybox, ca-certificates, tzdata) and its package. */
 char *image_reference(const char *cache_dir, struct err *err);
 
