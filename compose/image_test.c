@@ -74,8 +74,8 @@ static void the_same_content_gives_the_same_bytes(void **state)
 	assert_true(json_int(one, "compressed_bytes", 0) > 1 << 20);
 	assert_int_equal(tree_count(in_dir("c1")), 1); /* only the directory itself: nothing is left in it */
 	const char *tag = strchr(json_text(one, "reference"), ':') + 1;
-	assert_int_equal(strlen(tag), 12);
-	assert_int_equal(strncmp(json_text(one, "id") + strlen("sha256:"), tag, 12), 0);
+	assert_int_equal(strlen(tag), 10);
+	assert_int_equal(strncmp(json_text(one, "id") + strlen("sha256:"), tag, 10), 0);
 }
 
 /* One line of `tar -tv` that holds all of ${parts}. */
@@ -169,10 +169,10 @@ static void the_reference_is_remembered_until_something_changes(void **state)
 	size_t n = 0;
 	cleanup_free char *first = image_reference(in_dir("c"), &err);
 	cleanup_free char *memory = slurp(in_dir("c/image.json"), &n);
-	memcpy(strchr(strstr(memory, "codefoundry:"), ':') + 1, "remembered!!", 12);
+	memcpy(strchr(strstr(memory, "codefoundry:"), ':') + 1, "remembered", 10);
 	assert_ok(file_write(in_dir("c/image.json"), memory, n, 0600, err));
 	cleanup_free char *again = image_reference(in_dir("c"), &err);
-	assert_string_equal(again, "codefoundry:remembered!!");
+	assert_string_equal(again, "codefoundry:remembered");
 	free(run_text((const char *const[]){"cp", proc_self(), in_dir("elsewhere"), NULL}));
 	cleanup_free char *other =
 	        run_text((const char *const[]){in_dir("elsewhere"), "reference", in_dir("c"), NULL});
