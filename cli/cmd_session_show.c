@@ -39,6 +39,25 @@ void session_print_receipt(const cJSON *result)
 	printf("\n");
 }
 
+static bool is_unknown(const cJSON *session)
+{
+	const cJSON *service;
+	cJSON_ArrayForEach(service, json_at(session, "services"))
+	{
+		if (!strcmp(json_text_or(service, "state", ""), "unknown"))
+			return true;
+	}
+	return false;
+}
+
+/* Below a table: why there are question marks in it. */
+static void say_unknown(void)
+{
+	fprintf(stderr,
+	        "Docker does not answer, so the state of their services is not known; `codefoundry doctor` "
+	        "says why\n");
+}
+
 /* What the table shows besides the row: how many services are up, and times no finer than people care. */
 static void add_cells(cJSON *row)
 {
@@ -50,7 +69,10 @@ static void add_cells(cJSON *row)
 		all++;
 		up += !strcmp(json_text_or(service, "state", ""), "ready");
 	}
-	snprintf(buf, sizeof(buf), "%d/%d", up, all);
+	if (is_unknown(row))
+		snprintf(buf, sizeof(buf), "?/%d", all);
+	else
+		snprintf(buf, sizeof(buf), "%d/%d", up, all);
 	json_add_text(row, "up", buf);
 	json_add_text(row, "age", clock_rough(json_int(row, "age_ms", 0), buf, sizeof(buf)));
 	json_add_text(row, "left",
@@ -68,16 +90,19 @@ static void print_list(cJSON *rows)
 	                                             {"AGE", "age", .spare = true},
 	                                             {"REASON", "reason"}};
 	cJSON *row;
-	bool reasons = false;
+	bool reasons = false, unknown = false;
 	cJSON_ArrayForEach(row, rows)
 	{
 		add_cells(row);
 		reasons |= json_text(row, "reason") != NULL;
+		unknown |= is_unknown(row);
 	}
 	if (cJSON_GetArraySize(rows))
 		term_table(columns, ARRAY_LEN(columns) - !reasons, rows);
 	else
 		printf("no sessions; `codefoundry session start demo` makes one\n");
+	if (unknown)
+		say_unknown();
 }
 
 int session_verb_list(const struct config *cfg, int argc, char **argv, struct err *err)
@@ -108,6 +133,8 @@ static void print_session(const cJSON *s)
 	session_print_endpoints(json_at(s, "endpoints"));
 	if (cJSON_GetArraySize(json_at(s, "services")))
 		term_table(columns, ARRAY_LEN(columns), json_at(s, "services"));
+	if (is_unknown(s))
+		say_unknown();
 	if (cJSON_IsObject(json_at(s, "receipt")))
 		session_print_receipt(s);
 }

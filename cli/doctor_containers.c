@@ -58,7 +58,10 @@ void doctor_check_image(struct doctor *d)
 		return;
 	}
 	int there = d->docker ? image_present(reference, &err) : 0;
-	if (there < 0)
+	if (!d->docker)
+		doctor_found(d, "image", STATE_UNUSED, "%s: only Docker knows whether it is there",
+		             reference);
+	else if (there < 0)
 		doctor_found(d, "image", doctor_needed(d), "%s: %s", reference, err.msg);
 	else if (there)
 		doctor_found(d, "image", STATE_OK, "%s is there", reference);

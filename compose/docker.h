@@ -25,6 +25,11 @@ bool docker_expected(void);
  * ENGINE=process). */
 cJSON *docker_info(struct err *err);
 
+/** From now on no question waits longer than ${ms} for its answer, and after one that got none the next ones of this thread fail at
+ * once, without being asked: for who shows what is there and has others waiting (a chat, a table of all sessions), so that an engine
+ * that hangs costs him ${ms} once. 0: as each call says, and ask again. For the whole process; follow it by docker_patience(0). */
+void docker_patience(int64_t ms);
+
 /** GET ${path} ("/containers/json?all=1"; the version is put before it). NULL: ERR_NOT_FOUND for 404, ERR_ENGINE when the engine
  * does not answer, else ERR_FAILED with the engine's own message. */
 cJSON *docker_get(const char *path, struct err *err);

@@ -115,6 +115,15 @@ static int explain(const char *path, struct err *err)
 
 /* ---- one request ---- */
 
+static int64_t patience_ms;             /* 0: each request has its own */
+static _Thread_local struct err silent; /* why nothing more is asked while patience is short */
+
+void docker_patience(int64_t ms)
+{
+	patience_ms = ms;
+	silent = (struct err){0};
+}
+
 /* The version in use, once the engine has refused DOCKER_API as too old; "" until then. */
 static _Thread_local char agreed[16];
 
@@ -162,10 +171,19 @@ int docker_request(struct http_request *req, const char *path, struct http_reply
 
 	if (!socket)
 		return -1;
-	req->total_ms = req->total_ms ? req->total_ms : DOCKER_TIMEOUT_MS;
-	req->max_body = req->max_body || req->on_data ? req->max_body : MAX_JSON;
-	if (send_request(req, socket, *agreed ? agreed : DOCKER_API, path, reply, err))
+	if (patience_ms && silent.code) {
+		*err = silent;
 		return -1;
+	}
+	req->total_ms = req->total_ms ? req->total_ms : DOCKER_TIMEOUT_MS;
+	if (patience_ms && req->total_ms > patience_ms)
+		req->total_ms = req->connect_ms = patience_ms;
+	req->max_body = req->max_body || req->on_data ? req->max_body : MAX_JSON;
+	if (send_request(req, socket, *agreed ? agreed : DOCKER_API, path, reply, err)) {
+		if (err->code == ERR_ENGINE)
+			silent = *err;
+		return -1;
+	}
 	if (!refuses_version(reply) || *agreed)
 		return 0;
 	http_reply_free(reply);

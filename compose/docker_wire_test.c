@@ -217,6 +217,31 @@ static void silence_has_an_end(void **state)
 
 /* ---- answers ---- */
 
+/* Who shows ten sessions waits for a hanging engine once, not ten times. */
+static void patience_is_lost_once(void **state)
+{
+	(void)state;
+	struct err err = {0};
+	int64_t begun = clock_mono_ms();
+	script(&(struct answer){NULL, 0, 0}, 1);
+	docker_patience(200);
+	for (int i = 0; i < 10; i++) {
+		err_clear(&err);
+		assert_null(docker_list(DOCKER_CONTAINER, (const char *const[]){"a=b", NULL}, &err));
+		assert_int_equal(err.code, ERR_ENGINE);
+		assert_non_null(strstr(err.msg, "does not answer"));
+	}
+	played();
+	assert_in_range(clock_mono_ms() - begun, 190, 600);
+	/* afterwards it is asked again */
+	docker_patience(0);
+	err_clear(&err);
+	script_text(HEAD "[]");
+	cleanup_json cJSON *list = docker_list(DOCKER_CONTAINER, (const char *const[]){"a=b", NULL}, &err);
+	played();
+	assert_non_null(list);
+}
+
 static void strange_answers(void **state)
 {
 	(void)state;
@@ -599,6 +624,7 @@ int main(void)
 	        T(nobody_is_there),
 	        T(socket_of_others),
 	        T(silence_has_an_end),
+	        T(patience_is_lost_once),
 	        T(strange_answers),
 	        T(strange_lists),
 	        T(newer_engines_are_asked_in_their_version),

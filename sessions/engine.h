@@ -44,7 +44,8 @@ struct engine {
 	 * engine that cannot tell. */
 	cJSON *(*stats)(struct state *st, const struct session_row *row);
 
-	/** [{name, state ("ready": up and healthy), pid, restarts}], now. Never NULL; blocks at most half a second. */
+	/** [{name, state ("ready": up and healthy; "unknown": the engine does not tell), pid, restarts}], now.
+	 * Never NULL; blocks at most half a second, or what docker_patience() allows. */
 	cJSON *(*services)(struct state *st, const struct session_row *row);
 
 	/** Do ${op} ("restart", "stop", "start", "kill") to one of its services; returns once it is done,

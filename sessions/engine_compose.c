@@ -171,14 +171,17 @@ static const char *state_of(const cJSON *container, const struct session_row *ro
 	return !strcmp(health, "starting") && row->state != SESSION_RUNNING ? health : "ready";
 }
 
-static cJSON *describe(const struct session_row *row, const char *service, const char *id)
+/* What Docker does not answer about is "unknown", not gone: ${listing} says how that of the containers went. */
+static cJSON *describe(const struct session_row *row, const char *service, const char *id,
+                       enum err_code listing)
 {
-	struct err ignored = {0};
+	struct err why = {.code = listing};
 	cleanup_free char *path = id ? mem_printf("/containers/%s/json", id) : NULL;
-	cleanup_json cJSON *container = path ? docker_get(path, &ignored) : NULL;
+	cleanup_json cJSON *container = path ? docker_get(path, &why) : NULL;
+	const char *none = why.code == ERR_NONE || why.code == ERR_NOT_FOUND ? "gone" : "unknown";
 	cJSON *one = json_object();
 	json_add_text(one, "name", service);
-	json_add_text(one, "state", container ? state_of(container, row) : "gone");
+	json_add_text(one, "state", container ? state_of(container, row) : none);
 	json_add_int(one, "pid", json_int(container, "State.Pid", 0));
 	json_add_int(one, "restarts", json_int(container, "RestartCount", 0));
 	if (container) {
@@ -191,10 +194,10 @@ static cJSON *describe(const struct session_row *row, const char *service, const
 
 static cJSON *compose_services(struct state *st, const struct session_row *row)
 {
-	struct err ignored = {0};
+	struct err why = {0};
 	cJSON *services = json_array();
 	provider_open(st->cfg, st->dir);
-	cleanup_json cJSON *list = compose_objects(st, row->uuid, DOCKER_CONTAINER, &ignored);
+	cleanup_json cJSON *list = compose_objects(st, row->uuid, DOCKER_CONTAINER, &why);
 	const cJSON *name, *c;
 	cJSON_ArrayForEach(name, json_at(row->spec, "services"))
 	{
@@ -205,11 +208,12 @@ static cJSON *compose_services(struct state *st, const struct session_row *row)
 			        cJSON_GetObjectItemCaseSensitive(json_at(c, "labels"), LABEL_SERVICE);
 			if (!cJSON_IsString(label) || strcmp(label->valuestring, name->valuestring) != 0)
 				continue;
-			cJSON_AddItemToArray(services, describe(row, name->valuestring, json_text(c, "id")));
+			cJSON_AddItemToArray(services,
+			                     describe(row, name->valuestring, json_text(c, "id"), why.code));
 			n++;
 		}
 		if (!n)
-			cJSON_AddItemToArray(services, describe(row, name->valuestring, NULL));
+			cJSON_AddItemToArray(services, describe(row, name->valuestring, NULL, why.code));
 	}
 	return services;
 }

@@ -1,3 +1,4 @@
+#include "compose/docker.h"
 #include "compose/stack.h"
 #include "core/clock.h"
 #include "core/mem.h"
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #define LOG_LINES_MAX 10000
+#define PATIENCE_MS 1000 /* with an engine that hangs: a bot and a gateway ask here, in their loops */
 
 static cJSON *describe(struct state *st, const struct session_row *row, struct err *err)
 {
@@ -34,10 +36,21 @@ static cJSON *describe(struct state *st, const struct session_row *row, struct e
 	return j;
 }
 
+static void end_patience(const int *unused)
+{
+	(void)unused;
+	docker_patience(0);
+}
+
+/* Until the end of the block this stands in: the time is bounded that an engine may take to tell. */
+#define BE_BRIEF()                                                                                           \
+	__attribute__((cleanup(end_patience), unused)) int brief = (docker_patience(PATIENCE_MS), 0)
+
 cJSON *sessions_list(struct state *st, bool all, struct err *err)
 {
 	struct session_row *rows = NULL;
 	size_t n = 0;
+	BE_BRIEF();
 	if (store_rows(st, all ? STORE_ALL : STORE_ALIVE, 0, &rows, &n, err))
 		return NULL;
 	cJSON *list = json_array();
@@ -57,6 +70,7 @@ cJSON *sessions_list(struct state *st, bool all, struct err *err)
 cJSON *session_show(struct state *st, const char *name, struct err *err)
 {
 	cleanup_row struct session_row row = {0};
+	BE_BRIEF();
 	if (store_by_name(st, name, &row, err))
 		return err->code == ERR_NOT_FOUND ? (err_clear(err), receipt_show(st, name, err)) : NULL;
 	cJSON *j = describe(st, &row, err);
@@ -105,6 +119,7 @@ static cJSON *all_logs(struct state *st, const struct engine *engine, const stru
 cJSON *session_logs(struct state *st, const char *name, const char *service, int n, struct err *err)
 {
 	cleanup_row struct session_row row = {0};
+	BE_BRIEF();
 	if (operation_find(st, name, &row, err))
 		return NULL;
 	const struct engine *engine = engine_by_name(row.engine, err);

@@ -1,3 +1,4 @@
+#include "compose/docker.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/log.h"
@@ -9,8 +10,17 @@
 #include <string.h>
 
 #define LOOK_EVERY_MS 30000
+#define PATIENCE_MS 5000 /* with an engine that hangs: the worker has other things to do meanwhile */
 #define RECEIPTS_KEEP_MS (90 * 86400000LL)
 #define OWNER "system:reaper"
+
+static int look(struct state *st, bool expired, struct reap_finding **list, size_t *n, struct err *err)
+{
+	docker_patience(PATIENCE_MS);
+	int rc = reap_look(st, expired, list, n, err);
+	docker_patience(0);
+	return rc;
+}
 
 /* What a reap has done so far. */
 struct tally {
@@ -49,7 +59,7 @@ static int reap_session(struct job *job, const struct reap_finding *f, struct ta
 		               : 0;
 	cJSON *receipt = NULL;
 	int rc = take_down(job, f, &row, &receipt, err);
-	if (row.state == SESSION_STOPPED) /* the start that was cut off had resumed it */
+	if (rc || row.state == SESSION_STOPPED) /* the start that was cut off had resumed it */
 		return rc;
 	cJSON *one = json_object();
 	json_add_text(one, "name", f->what);
@@ -182,7 +192,7 @@ static int reap_run(struct job *job, struct err *err)
 	struct reap_finding *list = NULL;
 	size_t n = 0;
 	int orphans = 0;
-	if (reap_look(job_state(job), json_bool(job_args(job), "expired", true), &list, &n, err))
+	if (look(job_state(job), json_bool(job_args(job), "expired", true), &list, &n, err))
 		return -1;
 	int rc;
 	if (json_bool(job_args(job), "dry_run", false)) {
@@ -215,7 +225,7 @@ static int reap_task_look(struct state *st, struct err *err)
 	size_t n = 0;
 	if (reap_open(st))
 		return 0;
-	if (reap_look(st, expired, &list, &n, err))
+	if (look(st, expired, &list, &n, err))
 		return -1;
 	reap_free(list, n);
 	if (!n)

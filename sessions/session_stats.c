@@ -1,4 +1,5 @@
 /* What the services of running sessions use: one reading each from their engine, and the share of a CPU between two. */
+#include "compose/docker.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "sessions/operation.h"
@@ -26,6 +27,21 @@ static void add_percent(cJSON *one, const cJSON *earlier)
 		cJSON_AddNumberToObject(one, "cpu_percent", (double)(used * 1000 / passed) / 10);
 }
 
+#define PATIENCE_MS 5000 /* readings of many containers at once, on a loaded machine */
+
+/* Nothing was read of ${row}: because nothing of it runs, which is fine, or because the engine does not tell. */
+static int check_silence(struct state *st, const struct engine *engine, const struct session_row *row,
+                         struct err *err)
+{
+	cleanup_json cJSON *services = engine->services(st, row);
+	if (strcmp(json_text_or(services->child, "state", ""), "unknown") != 0)
+		return 0;
+	return err_set(err, ERR_ENGINE,
+	               "what session %s uses is not known: Docker does not answer; `codefoundry doctor` says "
+	               "why",
+	               row->name);
+}
+
 static int add_session(cJSON *list, struct state *st, const struct session_row *row, const cJSON *before,
                        struct err *err)
 {
@@ -36,6 +52,8 @@ static int add_session(cJSON *list, struct state *st, const struct session_row *
 		return err_set(err, ERR_ENGINE, "engine %s does not tell what its services use", row->engine);
 	int64_t now = clock_mono_ms();
 	cleanup_json cJSON *services = engine->stats(st, row);
+	if (!services->child)
+		return check_silence(st, engine, row, err);
 	for (cJSON *one; (one = cJSON_DetachItemFromArray(services, 0));) {
 		json_add_text(one, "session", row->name);
 		json_add_int(one, "read_us", now * 1000);
@@ -60,12 +78,17 @@ cJSON *session_stats(struct state *st, const char *name, const cJSON *before, st
 			return err_set(err, ERR_STATE, "session %s is %s, not running", name,
 			               lifecycle_state_name(row.state)),
 			       NULL;
-		return add_session(list, st, &row, before, err) ? NULL : TAKE(list);
+		docker_patience(PATIENCE_MS);
+		int failed = add_session(list, st, &row, before, err);
+		docker_patience(0);
+		return failed ? NULL : TAKE(list);
 	}
 	int rc = store_rows(st, STORE_ALIVE, 0, &rows, &n, err);
+	docker_patience(PATIENCE_MS);
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		if (rows[i].state == SESSION_RUNNING)
 			rc = add_session(list, st, &rows[i], before, err);
+	docker_patience(0);
 	store_rows_free(rows, n);
 	return rc ? NULL : TAKE(list);
 }
