@@ -50,6 +50,7 @@ struct run {
 	struct str line;
 	char *last[LAST_LINES]; /* a ring, oldest at `next` when it is full */
 	size_t next;
+	bool traced; /* inside a traceback of Python */
 };
 
 static void shut(int *fd)
@@ -91,6 +92,23 @@ static void strip_escapes(char *s)
 	*to = '\0';
 }
 
+/* docker-compose 1.29 meets an engine that went away with fifty lines of its own innards; what it has to say is the last one. */
+static bool is_traceback(struct run *r, const char *line)
+{
+	static const char *const between[] = {"During handling of the above exception",
+	                                      "The above exception was the direct cause"};
+	bool chained = !strncmp(line, between[0], strlen(between[0])) ||
+	               !strncmp(line, between[1], strlen(between[1]));
+	bool inside = r->traced && *line == ' ';
+	if (chained) { /* then the exception before it was not the last one */
+		r->next = (r->next + LAST_LINES - 1) % LAST_LINES;
+		free(r->last[r->next]);
+		r->last[r->next] = NULL;
+	}
+	r->traced = inside || strstr(line, "Traceback (most recent call last)");
+	return r->traced || chained;
+}
+
 static void end_line(struct run *r)
 {
 	cleanup_free char *raw = str_take(&r->line);
@@ -102,7 +120,7 @@ static void end_line(struct run *r)
 	while (len && raw[len - 1] == ' ')
 		raw[--len] = '\0';
 	const char *from = raw + strspn(raw, " ");
-	if (!*from)
+	if (!*from || is_traceback(r, raw))
 		return;
 	/* redacted before anything is cut from it */
 	char *line = log_redact(from);

@@ -214,6 +214,15 @@ static int misbehave(const char *what, const char *dir)
 			fprintf(stderr, "line %d\n", i);
 		return 7;
 	}
+	if (!strcmp(what, "trace")) {
+		fputs("Stopping web\nTraceback (most recent call last):\n  File \"a.py\", line 1, in f\n"
+		      "    f()\n    ^^^\nConnectionRefusedError: [Errno 111] Connection refused\n\n"
+		      "During handling of the above exception, another exception occurred:\n\n"
+		      "Traceback (most recent call last):\n  File \"b.py\", line 2, in g\n    raise G(\n"
+		      "docker.errors.DockerException: Connection refused\nlast line\n",
+		      stderr);
+		return 1;
+	}
 	cleanup_free char *pids = mem_printf("%s/pids", dir);
 	if (!strcmp(what, "deaf"))
 		signal(SIGTERM, SIG_IGN);
@@ -245,6 +254,17 @@ static void lines_are_cleaned(void **data)
 	assert_string_equal(err.msg,
 	                    "tool paint: line 10\nline 11\nline 12\nline 13\nline 14\nline 15\nline 16\n"
 	                    "line 17\nline 18\nline 19");
+}
+
+/* Python shows where it was in itself; people want to know what went wrong. */
+static void tracebacks_are_left_out(void **data)
+{
+	struct test_dir *d = *data;
+	struct provider p = {.name = "tool", .command = self(), .version = "1.29.2"};
+	struct provider_call call = {.args = (const char *[]){"trace", d->path, NULL}};
+	struct err err = failure(&p, &call);
+	assert_string_equal(err.msg, "tool trace: Stopping web\ndocker.errors.DockerException: Connection "
+	                             "refused\nlast line");
 }
 
 struct job_case {
@@ -391,11 +411,17 @@ int main(int argc, char **argv)
 	if (argc == 6 && !strcmp(argv[1], "tool"))
 		return misbehave(argv[4], argv[5]);
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(both_are_found),   cmocka_unit_test(versions_are_judged),
-	        in_dir(files_are_resolved),         in_dir(shell_has_no_say),
-	        in_dir(last_words_are_told),        in_dir(time_is_limited),
-	        in_dir(lines_are_cleaned),          in_dir(jobs_hear_and_cancel),
-	        in_dir(who_ignores_term_is_killed), cmocka_unit_test(project_names_are_checked),
+	        cmocka_unit_test(both_are_found),
+	        cmocka_unit_test(versions_are_judged),
+	        in_dir(files_are_resolved),
+	        in_dir(shell_has_no_say),
+	        in_dir(last_words_are_told),
+	        in_dir(time_is_limited),
+	        in_dir(lines_are_cleaned),
+	        in_dir(jobs_hear_and_cancel),
+	        in_dir(tracebacks_are_left_out),
+	        in_dir(who_ignores_term_is_killed),
+	        cmocka_unit_test(project_names_are_checked),
 	        in_dir(docker_host_is_exported),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
