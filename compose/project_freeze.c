@@ -7,6 +7,11 @@
 #include <string.h>
 #include <strings.h>
 
+/* More is no number that means anything, and would not fit an integer. */
+#define BYTES_MAX 1e15
+#define CPUS_MAX 1e6
+#define COPIES_MAX 1e6
+
 static cJSON *member(const cJSON *obj, const char *key)
 {
 	return cJSON_GetObjectItemCaseSensitive(obj, key);
@@ -36,7 +41,8 @@ static cJSON *section(cJSON *base, const char *name)
 static int64_t bytes(const cJSON *value)
 {
 	if (cJSON_IsNumber(value))
-		return value->valuedouble > 0 ? (int64_t)value->valuedouble : -1;
+		return value->valuedouble > 0 && value->valuedouble < BYTES_MAX ? (int64_t)value->valuedouble
+		                                                                : -1;
 	if (!cJSON_IsString(value))
 		return -1;
 	char *unit;
@@ -47,7 +53,14 @@ static int64_t bytes(const cJSON *value)
 		return -1;
 	for (; u > units; u--)
 		n *= 1024;
-	return n < 1e15 ? (int64_t)n : -1;
+	return n < BYTES_MAX ? (int64_t)n : -1;
+}
+
+static int64_t count(const cJSON *value)
+{
+	return cJSON_IsNumber(value) && value->valuedouble >= 0 && value->valuedouble < COPIES_MAX
+	               ? (int64_t)value->valuedouble
+	               : 1;
 }
 
 static double number(const cJSON *value)
@@ -103,12 +116,12 @@ static cJSON *describe(cJSON *service, struct err *err)
 	json_add_bool(s, "healthcheck", health);
 	json_add_bool(s, "oneshot", !stays && !health);
 	const cJSON *copies = either(service, "scale", "deploy.replicas");
-	json_add_int(s, "replicas", cJSON_IsNumber(copies) ? (int64_t)copies->valuedouble : 1);
+	json_add_int(s, "replicas", count(copies));
 	int64_t memory = bytes(either(service, "mem_limit", "deploy.resources.limits.memory"));
 	if (memory > 0)
 		json_add_int(s, "memory", memory);
 	double cpus = number(either(service, "cpus", "deploy.resources.limits.cpus"));
-	if (cpus > 0)
+	if (cpus > 0 && cpus < CPUS_MAX)
 		json_add(s, "cpus", cJSON_CreateNumber(cpus));
 	json_add(s, "ports", ports);
 	return s;

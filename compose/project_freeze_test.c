@@ -144,6 +144,43 @@ static void what_cannot_be_isolated(void **data)
 	        {"volumes.driver_opts", "{\"type\":\"none\",\"o\":\"bind\",\"device\":\"/etc\"}", "/etc"},
 	        {"volumes.driver_opts", "{\"type\":\"ext4\",\"device\":\"/dev/sda1\"}", "/dev/sda1"},
 	        {"volumes.driver_opts", "{\"type\":\"tmpfs\",\"device\":\"tmpfs\",\"o\":\"size=1m\"}", NULL},
+	        /* what root can mount without naming a path of the machine */
+	        {"volumes.driver_opts",
+	         "{\"type\":\"overlay\",\"device\":\"overlay\",\"o\":\"lowerdir=/etc:/usr\"}",
+	         "driver_opts overlay"},
+	        {"volumes.driver_opts", "{\"type\":\"proc\",\"device\":\"proc\"}", "driver_opts proc"},
+	        {"volumes.driver_opts", "{\"type\":\"nfs\",\"device\":\":/x\",\"o\":\"addr=10.0.0.1\"}",
+	         ":/x"},
+	        {"volumes.driver_opts", "{\"type\":\"tmpfs\",\"device\":\"/etc\"}", "/etc"},
+	        {"volumes.driver_opts", "{\"type\":\"tmpfs\",\"device\":\"etc\",\"o\":\"rbind\"}", "etc"},
+	        {"volumes.driver_opts", "{}", NULL},
+	        {"volumes.driver_opts", "null", NULL},
+	        {"volumes.driver", "\"local\"", NULL},
+	        {"volumes.driver", "\"local-persist\"", "driver local-persist"},
+	        {"services.volumes", "[{\"type\":\"volume\",\"source\":\"/etc\",\"target\":\"/e\"}]",
+	         "/etc lies"},
+	        {"services.build", "{\"context\":\"/etc\"}", "build /etc lies outside"},
+	        {"services.build", "\"/\"", "build / lies outside"},
+	        {"services.build", "{\"context\":\"%s/..\"}", "lies outside"},
+	        {"services.build", "{\"context\":\"%s\",\"dockerfile\":\"/etc/shadow\"}",
+	         "/etc/shadow lies outside"},
+	        {"services.build", "{\"context\":\"%s\",\"dockerfile\":\"link/shadow\"}",
+	         "link/shadow lies outside"},
+	        {"services.build", "{\"context\":\"%s\",\"additional_contexts\":{\"a\":\"/etc\"}}",
+	         "/etc lies outside"},
+	        {"services.build",
+	         "{\"context\":\"%s\",\"additional_contexts\":{\"a\":\"docker-image://x\"}}", NULL},
+	        {"services.build",
+	         "{\"context\":\"https://example.org/a.git\",\"dockerfile\":\"b/Dockerfile\"}", NULL},
+	        {"services.build",
+	         "{\"context\":\"%s/app\",\"dockerfile\":\"Dockerfile\",\"args\":{\"A\":\"1\"}}", NULL},
+	        {"services.build", "{\"context\":\"%s\",\"network\":\"host\"}", "build network host"},
+	        {"services.build", "{\"context\":\"%s\",\"network\":\"none\"}", NULL},
+	        {"services.build", "{\"context\":\"%s\",\"privileged\":true}", "build privileged"},
+	        {"services.build", "{\"context\":\"%s\",\"entitlements\":[\"security.insecure\"]}",
+	         "entitlements"},
+	        {"services.build", "{\"context\":\"%s\",\"cache_to\":[\"type=local,dest=/etc/cron.d\"]}",
+	         "cache_to"},
 	        {"secrets.external", "true", "external"},
 	        {"secrets.file", "\"/etc/shadow\"", "/etc/shadow lies outside"},
 	        {"secrets.file", "\"%s/secret\"", NULL},
@@ -187,6 +224,32 @@ static void what_cannot_be_isolated(void **data)
 	assert_int_equal(err.code, ERR_INVALID);
 }
 
+/* Nothing that a tool would take for one of its options, or YAML for something else. */
+static void names_are_checked(void **data)
+{
+	static const struct {
+		const char *name;
+		bool good;
+	} cases[] = {{"web", true},     {"a.b_c-1", true}, {"_x", true}, {"--force-recreate", false},
+	             {"-V", false},     {"..", false},     {"", false},  {"a b", false},
+	             {"a\\\"b", false}, {"ä", false}};
+	(void)data;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		static const char *const kinds[] = {"services", "networks", "volumes"};
+		for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+			cleanup_free char *text = mem_printf("{\"services\":{\"%s\":{}}}", cases[i].name);
+			cleanup_free char *other = mem_printf("{\"services\":{\"a\":{}},\"%s\":{\"%s\":{}}}",
+			                                      kinds[k], cases[i].name);
+			struct err err = {0};
+			cleanup_json cJSON *p =
+			        project_freeze(tree(k ? other : text), "docker-compose", NULL, &err);
+			if (!p == cases[i].good)
+				fail_msg("%s %s: %s", kinds[k], cases[i].name, err.msg);
+			assert_int_equal(err.code, cases[i].good ? ERR_NONE : ERR_INVALID);
+		}
+	}
+}
+
 static void no_services(void **data)
 {
 	(void)data;
@@ -207,10 +270,14 @@ static void services_are_described(void **data)
 	static const struct {
 		const char *service, *want;
 	} cases[] = {
+	        /* numbers that fit no integer */
+	        {"{\"image\":\"x\",\"scale\":1e300,\"mem_limit\":1e300,\"cpus\":\"inf\"}",
+	         "\"image\":\"x\",\"build\":false,\"healthcheck\":false,\"oneshot\":true,\"replicas\":1,"
+	         "\"ports\":[]"},
 	        {"{\"image\":\"x\"}",
 	         "\"image\":\"x\",\"build\":false,\"healthcheck\":false,\"oneshot\":true,\"replicas\":1,"
 	         "\"ports\":[]"},
-	        {"{\"build\":{\"context\":\"/x\"},\"restart\":\"always\",\"scale\":3}",
+	        {"{\"build\":{\"context\":\"https://x/x.git\"},\"restart\":\"always\",\"scale\":3}",
 	         "\"build\":true,\"healthcheck\":false,\"oneshot\":false,\"replicas\":3,\"ports\":[]"},
 	        {"{\"restart\":\"no\",\"healthcheck\":{\"test\":[\"CMD\",\"x\"]},\"deploy\":{\"replicas\":2}"
 	         "}",
@@ -283,6 +350,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(ports),
 	        cmocka_unit_test_setup_teardown(what_cannot_be_isolated, test_dir_setup, test_dir_teardown),
+	        cmocka_unit_test(names_are_checked),
 	        cmocka_unit_test(no_services),
 	        cmocka_unit_test(services_are_described),
 	        cmocka_unit_test(what_two_copies_would_fight_over),

@@ -5,7 +5,7 @@
 #include "core/err.h"
 #include "core/json.h"
 
-/* Ports a whole project may publish. */
+/* Ports one service may publish; how many of them a session is leased says lease.h. */
 #define PROJECT_PORTS_MAX 512
 
 /** Add to ${ports} ({"target","protocol"}, each once) what one entry of a service's `ports` publishes: 80, "8080:80", "127.0.0.1:9000-9002:9000-9002/udp",

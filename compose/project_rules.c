@@ -50,7 +50,7 @@ static bool is_outside(const char *path, struct where *w)
 	return true;
 }
 
-/* The host path that a volume of a service binds; the caller frees it. NULL: it binds none. */
+/* The host path that a volume of a service binds; the caller frees it. NULL: it binds none. A path is one, whatever its type says. */
 static char *bind_source(const cJSON *volume)
 {
 	if (cJSON_IsString(volume)) {
@@ -58,7 +58,8 @@ static char *bind_source(const cJSON *volume)
 		return colon && strchr("/.~", text[0]) ? mem_strndup(text, (size_t)(colon - text)) : NULL;
 	}
 	const char *source = json_text(volume, "source");
-	return source && !strcmp(json_text_or(volume, "type", ""), "bind") ? mem_strdup(source) : NULL;
+	bool binds = !strcmp(json_text_or(volume, "type", ""), "bind");
+	return source && source[0] && (binds || strchr("/.~", source[0])) ? mem_strdup(source) : NULL;
 }
 
 /* -- what is refused -- */
@@ -202,14 +203,70 @@ static bool foreign_driver(const cJSON *value, struct where *w)
 	return true;
 }
 
-/* driver_opts of the local driver are those of mount(8). */
+/* driver_opts of the local driver are those of mount(8), done by root: `proc`, or an overlay of /etc, needs no path in `device`. What
+ * several sessions could mount is refused; a tmpfs is each one's own. */
 static bool host_mount(const cJSON *value, struct where *w)
 {
-	const char *device = json_text_or(value, "device", ""), *o = json_text_or(value, "o", "");
-	if (device[0] != '/' && device[0] != '.' && !strstr(o, "bind"))
+	const char *device = json_text_or(value, "device", ""), *o = json_text_or(value, "o", ""),
+	           *type = json_text_or(value, "type", "");
+	if (!cJSON_IsObject(value) || !value->child)
 		return false;
-	w->shown = mem_strdup(device);
+	if (!strcmp(type, "tmpfs") && device[0] != '/' && device[0] != '.' && !strstr(o, "bind"))
+		return false;
+	w->shown = mem_strdup(device[0] ? device : type);
 	return true;
+}
+
+static bool foreign_volume_driver(const cJSON *value, struct where *w)
+{
+	const char *text = cJSON_IsString(value) ? value->valuestring : "";
+	if (!text[0] || !strcmp(text, "local") || !strcmp(text, "default"))
+		return false;
+	w->shown = mem_strdup(text);
+	return true;
+}
+
+/* -- builds: what the builder reads, and what it may do -- */
+
+/* Where the tools leave a path alone, it is an address: https://…, git@…, docker-image://… */
+static bool outside_context(const cJSON *context, struct where *w)
+{
+	const char *path = cJSON_IsString(context) ? context->valuestring : "";
+	return path[0] && strchr("/.~", path[0]) && is_outside(path, w);
+}
+
+static bool outside_build(const cJSON *value, struct where *w)
+{
+	const cJSON *context = cJSON_IsString(value) ? value : json_at(value, "context"), *more;
+	const char *dockerfile = json_text_or(value, "dockerfile", "");
+	if (outside_context(context, w))
+		return true;
+	cJSON_ArrayForEach(more,
+	                   json_at(value, "additional_contexts")) if (outside_context(more, w)) return true;
+	if (dockerfile[0] == '/')
+		return is_outside(dockerfile, w);
+	cleanup_free char *beside =
+	        mem_printf("%s/%s", cJSON_IsString(context) ? context->valuestring : "", dockerfile);
+	return dockerfile[0] && beside[0] == '/' && is_outside(beside, w);
+}
+
+/* The builder works for root, and without the limits of a session. */
+static bool strong_build(const cJSON *value, struct where *w)
+{
+	const char *network = json_text_or(value, "network", "");
+	const cJSON *item;
+	if (is_true(json_at(value, "privileged"), w))
+		w->shown = mem_strdup("privileged");
+	else if (!strcmp(network, "host") || !strncmp(network, "container:", 10))
+		w->shown = mem_printf("network %s", network);
+	else if (cJSON_IsArray(item = json_at(value, "entitlements")) && item->child)
+		w->shown = mem_strdup("entitlements");
+	cJSON_ArrayForEach(item, json_at(value, "cache_to"))
+	{
+		if (!w->shown && cJSON_IsString(item) && strstr(item->valuestring, "dest="))
+			w->shown = mem_printf("cache_to %s", item->valuestring);
+	}
+	return w->shown != NULL;
 }
 
 #define BY_NAME "leave it out: services of one session reach each other by name"
@@ -236,6 +293,9 @@ static const struct rule rules[] = {
          "move it into that directory, or take a named volume"},
         {"services", "volumes_from", foreign_volumes, "belongs to a container outside the session",
          "take a named volume"},
+        {"services", "build", outside_build, "lies outside the directory of the compose file",
+         "move it there"},
+        {"services", "build", strong_build, NOT_ISOLATED, "take it out of build"},
         {"services", "external_links", always, "names containers outside the session", BY_NAME},
         {"services", "use_api_socket", is_true, "gives the service the whole machine", OWN_SPACE},
         {"services", "provider", always, "runs a program on the machine", "describe the service by an image"},
@@ -244,8 +304,10 @@ static const struct rule rules[] = {
         {"networks", "driver", foreign_driver, NOT_ISOLATED, "leave the driver out"},
         {"volumes", "external", always, "would be shared by all sessions",
          "leave external out: each session gets its own"},
-        {"volumes", "driver_opts", host_mount, "is a path of the machine, shared by all sessions",
-         "leave driver_opts out"},
+        {"volumes", "driver", foreign_volume_driver, "may keep it where all sessions meet",
+         "leave the driver out"},
+        {"volumes", "driver_opts", host_mount, "would be mounted from the machine, or shared by all sessions",
+         "leave driver_opts out, unless its type is tmpfs"},
         {"secrets", "external", always, "is not known to a session",
          "name a file in the directory of the compose file"},
         {"secrets", "file", outside_file, "lies outside the directory of the compose file", "move it there"},
@@ -293,6 +355,28 @@ static int apply(const struct rule *r, const cJSON *base, const char *dir, const
 	return 0;
 }
 
+/* Names go into the tools' arguments, names of objects and the override: none may look like an option. The tools allow one to. */
+static int check_names(const cJSON *base, const char *const *files, struct err *err)
+{
+	static const char *const sections[] = {"services", "networks", "volumes"};
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+		const cJSON *item;
+		cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(base, sections[i]))
+		{
+			const char *name = item->string ?: "";
+			if (name[0] && !strchr("-.", name[0]) && !name[strspn(name, allowed)])
+				continue;
+			return err_set(
+			        err, ERR_INVALID,
+			        "%s: %s: '%.80s' is no name that can be used here; take letters, digits, "
+			        "., _ and -, the first a letter or digit",
+			        project_label(files), sections[i], name);
+		}
+	}
+	return 0;
+}
+
 int project_check(const cJSON *base, const char *const *files, struct err *err)
 {
 	cleanup_free char *dir = NULL;
@@ -301,6 +385,8 @@ int project_check(const cJSON *base, const char *const *files, struct err *err)
 		*(strrchr(file, '/') ?: file) = '\0';
 		dir = resolve(file);
 	}
+	if (check_names(base, files, err))
+		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
 		if (apply(&rules[i], base, dir, files, err))
 			return -1;

@@ -251,6 +251,14 @@ static void what_is_refused(void **data)
 	         "network default: external"},
 	        {"services:\n  web: {image: x, ports: [\"80:80/sctp\"]}\n", "service web: port"},
 	        {"services:\n  web: {image: x, depends_on: [db]}\n  db: {image: x, profiles: [p]}\n", "db"},
+	        {"services:\n  web: {build: ..}\n", "service web: build /"},
+	        {"services:\n  web: {build: {context: ., dockerfile: /etc/shadow}}\n",
+	         "/etc/shadow lies outside"},
+	        {"services:\n  web: {image: x}\n  --build: {image: x}\n", "--build"},
+	        {"services:\n  web: {image: x, volumes: [\"data:/v\"]}\n"
+	         "volumes: {data: {driver_opts: {type: overlay, device: overlay, o: "
+	         "\"lowerdir=/etc:/usr\"}}}\n",
+	         "volume data: driver_opts overlay"},
 	        {"services:\n  web: {imagination: x}\n", "imagination"},
 	        {"services: [\n", "docker-compose.yml"},
 	        {"just text\n", "docker-compose.yml"},
