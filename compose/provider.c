@@ -269,6 +269,8 @@ void provider_export(const struct config *cfg)
 {
 	if (config_is_set(cfg, "DOCKER_HOST"))
 		setenv("DOCKER_HOST", config_text(cfg, "DOCKER_HOST"), 1);
+	/* a person's `docker context use` would take the docker program to another engine than we ask */
+	setenv("DOCKER_CONTEXT", "default", 1);
 }
 
 void provider_open(const struct config *cfg, const char *state_dir)

@@ -1,5 +1,6 @@
 /* One run of the compose tool: its lines go to the job as they come, its last ones into the error, and it ends with all
  * its children when the job is cancelled. */
+#include "compose/docker.h"
 #include "compose/provider.h"
 #include "compose/provider_private.h"
 #include "core/clock.h"
@@ -210,9 +211,12 @@ static int build_argv(const struct provider *p, const struct provider_call *call
 
 static int start(struct run *r, const char *const *argv, const char *const *more_env, struct err *err)
 {
-	const char *env[ARGS_MAX] = {NULL};
+	const char *env[ARGS_MAX] = {NULL}, *socket = docker_socket(&(struct err){0});
+	/* version 1 follows the person's docker context unless it is told the address; docker.h knows none */
+	cleanup_free char *host = socket ? mem_printf("DOCKER_HOST=unix://%s", socket) : NULL;
 	size_t n = 0;
 	add_args(env, &n, provider_environment);
+	add_args(env, &n, (const char *const[]){host, NULL});
 	add_args(env, &n, more_env);
 	int out[2], errs[2];
 	if (pipe2(out, O_CLOEXEC))

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/proc.h"
 #include "jobs/job.h"
+#include "jobs/sha256.h"
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -383,6 +384,48 @@ static void project_names_are_checked(void **data)
 	}
 }
 
+/* What `docker context use` leaves behind: the address of an engine that is not there. */
+static void write_context(const struct test_dir *d)
+{
+	static const char text[] = "{\"Name\":\"elsewhere\",\"Metadata\":{},\"Endpoints\":{\"docker\":{"
+	                           "\"Host\":\"tcp://127.0.0.1:9\",\"SkipTLSVerify\":false}}}";
+	char sum[SHA256_HEX + 1];
+	sha256_hex("elsewhere", 9, sum);
+	cleanup_free char *dir = mem_printf("%s/contexts/meta/%s", d->path, sum),
+	                  *meta = mem_printf("contexts/meta/%s/meta.json", sum);
+	assert_ok(dir_make(dir, 0700, err));
+	free(test_dir_write(d, meta, text));
+	free(test_dir_write(d, "config.json", "{\"currentContext\":\"elsewhere\"}"));
+}
+
+static void contexts_have_no_say(void **data)
+{
+	static const struct setting *const tables[] = {provider_settings, NULL};
+	struct test_dir *d = *data;
+	cleanup_free char *good = test_dir_write(d, "docker-compose.yml", GOOD),
+	                  *plugins = mem_printf("%s/cli-plugins", d->path);
+	struct config *cfg;
+	write_context(d);
+	unsetenv("DOCKER_CONTEXT");
+	assert_ok(config_load(&cfg, tables, NULL, false, err));
+	provider_export(cfg);
+	assert_string_equal(getenv("DOCKER_CONTEXT"), "default");
+	config_free(cfg);
+	for (size_t i = 0; i < ARRAY_LEN(generations); i++) {
+		struct provider p = generation(i);
+		cleanup_free char *theirs = mem_printf("%s/cli-plugins",
+		                                       getenv("DOCKER_CONFIG") ?: "/nonexistent"),
+		                  *config = mem_printf("DOCKER_CONFIG=%s", d->path);
+		unlink(plugins);
+		assert_int_equal(symlink(theirs, plugins), 0);
+		struct provider_call call = {.project = "codefoundry-provider-test",
+		                             .files = (const char *[]){good, NULL},
+		                             .env = (const char *[]){config, NULL},
+		                             .args = (const char *[]){"ps", "-q", NULL}};
+		assert_ok(provider_run(&p, &call, NULL, err));
+	}
+}
+
 static void docker_host_is_exported(void **data)
 {
 	static const struct setting *const tables[] = {provider_settings, NULL};
@@ -423,6 +466,7 @@ int main(int argc, char **argv)
 	        in_dir(who_ignores_term_is_killed),
 	        cmocka_unit_test(project_names_are_checked),
 	        in_dir(docker_host_is_exported),
+	        in_dir(contexts_have_no_say),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
