@@ -138,7 +138,7 @@ static const struct failure {
         {"never",
          "services:\n  web:\n" SLEEPS "    healthcheck: {test: [CMD, 'false'], interval: 1h}\n",
          ERR_TIMEOUT,
-         {"service web failed: not healthy after 6 s", "SESSION_START_TIMEOUT"}},
+         {"service web failed: not healthy after 8 s", "SESSION_START_TIMEOUT"}},
         {"late",
          "services:\n  web:\n    image: '@'\n    command: [sh, -c, 'sleep 2; echo gave up; exit 5']\n"
          "    healthcheck: {test: [CMD, 'true'], interval: 30s}\n"
@@ -161,6 +161,9 @@ static const struct failure {
          {"63 is the most"}},
 };
 
+#define AT_ONCE 4
+_Static_assert(ARRAY_LEN(failures) % AT_ONCE == 0, "each batch is full");
+
 static void assert_failed(struct test_state *t, const struct failure *f, int64_t id)
 {
 	struct job_row job = {0};
@@ -180,28 +183,193 @@ static void assert_failed(struct test_state *t, const struct failure *f, int64_t
 static void failures_leave_nothing(void **data)
 {
 	struct test_state *t = *data;
-	int64_t ids[ARRAY_LEN(failures)];
-	pid_t pids[ARRAY_LEN(failures)];
-	setenv("SESSION_START_TIMEOUT", "6", 1);
-	for (size_t i = 0; i < ARRAY_LEN(failures); i++) {
-		ids[i] = enqueue_start(t, failures[i].name, failures[i].yaml);
-		pids[i] = spawn_job(ids[i], NULL);
+	int64_t ids[AT_ONCE];
+	pid_t pids[AT_ONCE];
+	for (size_t from = 0; from < ARRAY_LEN(failures); from += AT_ONCE) {
+		setenv("SESSION_START_TIMEOUT", "8", 1);
+		for (size_t i = 0; i < AT_ONCE; i++) {
+			ids[i] = enqueue_start(t, failures[from + i].name, failures[from + i].yaml);
+			pids[i] = spawn_job(ids[i], NULL);
+		}
+		setenv("SESSION_START_TIMEOUT", "30", 1);
+		for (size_t i = 0; i < AT_ONCE; i++)
+			wait_for(pids[i]);
+		for (size_t i = 0; i < AT_ONCE; i++)
+			assert_failed(t, &failures[from + i], ids[i]);
 	}
-	setenv("SESSION_START_TIMEOUT", "15", 1);
-	for (size_t i = 0; i < ARRAY_LEN(failures); i++)
-		wait_for(pids[i]);
-	for (size_t i = 0; i < ARRAY_LEN(failures); i++)
-		assert_failed(t, &failures[i], ids[i]);
+	assert_gone(t);
+}
+
+/* -- starts that are refused -- */
+
+static void refusals(void **data)
+{
+	static const struct {
+		const char *yaml;
+		enum err_code code;
+		const char *text;
+	} wrong[] = {
+	        {"services: [", ERR_INVALID, "odd.yml"},
+	        {"services:\n  web: {command: [sleep, '9']}\n", ERR_INVALID, "image"},
+	        {"services:\n  web: {image: '@', network_mode: host}\n", ERR_INVALID, "network_mode"},
+	        {"services:\n  web: {image: '@', ports: ['80', '81']}\n", ERR_QUOTA, "SESSION_PORT_RANGE"},
+	        {"services:\n  web: {image: '@', networks: [a, b]}\nnetworks: {a: {}, b: {}}\n", ERR_QUOTA,
+	         "SESSION_SUBNET_POOL"},
+	};
+	struct test_state *t = *data;
+	test_sessions_set(t, "SESSION_PORT_RANGE", "24990-24990");
+	test_sessions_set(t, "SESSION_SUBNET_POOL", "10.214.0.0/26");
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
+		start_refused(t, "odd", wrong[i].yaml, wrong[i].code, wrong[i].text);
+	cleanup_free char *args = with_file(t, "odd", parallel_file);
+	cleanup_json cJSON *asked = cJSON_Parse(args);
+	json_add(asked, "services", cJSON_CreateStringArray((const char *const[]){"nobody"}, 1));
+	cleanup_free char *text = json_print(asked);
+	refused(t, "session.start", text, ERR_INVALID, "no service nobody: there are");
+	/* none of them came as far as a row */
+	assert_int_equal(count(t, "SELECT count(*) FROM sessions"), 0);
+	assert_gone(t);
+}
+
+static void copies(void **data)
+{
+	struct test_state *t = *data;
+	cJSON_Delete(start(t, "demo", "services:\n  web:\n" SLEEPS "    deploy: {replicas: 2}\n"));
+	assert_objects(t, 2, 1, 0);
+	stop_gone(t, "demo");
+	start_refused(t, "odd", "services:\n  web:\n" SLEEPS "    deploy: {replicas: 2}\n    ports: ['80']\n",
+	              ERR_INVALID, "replicas");
+	assert_gone(t);
+}
+
+/* -- out of disk -- */
+
+/* In the job's process, once its directory is there. */
+static void fill_disk(const char *step, bool done)
+{
+	static const char block[1 << 16];
+	cleanup_free char *path = mem_printf("%s/filler", getenv("STATE_DIR"));
+	cleanup_close int fd = strcmp(step, "prepare") || done ? -1 : open(path, O_CREAT | O_WRONLY, 0600);
+	for (size_t size = sizeof(block); fd >= 0 && size; size /= 2)
+		while (write(fd, block, size) == (ssize_t)size)
+			;
+}
+
+/* Put a file system of ${options} in the place of the state directory, or take it away. */
+static void small_disk(struct test_state *t, const char *options)
+{
+	test_state_disconnect(t);
+	assert_int_equal(options ? mount("none", t->dir, "tmpfs", 0, options) : umount(t->dir), 0);
+	test_sessions_connect(t);
+}
+
+static void disk_is_full(void **data)
+{
+	struct test_state *t = *data;
+	small_disk(t, "size=64m");
+	start_refused(t, "demo", parallel_file, ERR_QUOTA, "MiB are free where the state directory is");
+	assert_gone(t);
+	small_disk(t, NULL);
+
+	/* it fills up in the middle, and even the database cannot be written any more */
+	small_disk(t, "size=300m");
+	int64_t id = enqueue_start(t, "demo", parallel_file);
+	setenv("CF_TEST_FILL", "1", 1);
+	pid_t pid = spawn_job(id, NULL);
+	unsetenv("CF_TEST_FILL");
+	assert_int_not_equal(wait_for(pid), 0);
+	cleanup_free char *filler = state_path(t->st, "filler");
+	assert_int_equal(unlink(filler), 0);
+	does(t, "session.reap", "{}");
+	assert_gone(t);
+	small_disk(t, NULL);
+}
+
+/* -- what can be asked of one that runs -- */
+
+static int64_t pid_of(struct test_state *t)
+{
+	cleanup_free char *id = container_of(t, "demo", "web");
+	cleanup_json cJSON *c = inspect(id);
+	return json_int(c, "State.Pid", 0);
+}
+
+static void one_service(void **data)
+{
+	struct test_state *t = *data;
+	static const char *const ops[] = {"restart", "kill", "stop", "start"};
+	struct err err = {0};
+	cJSON_Delete(
+	        start(t, "demo",
+	              "services:\n  web:\n    image: '@'\n    stop_signal: SIGKILL\n    restart: always\n"
+	              "    command: [sh, -c, 'echo up; exec sleep 1000']\n"
+	              "    healthcheck: {test: [CMD, 'true'], interval: 30s}\n"
+	              "  side:\n" SLEEPS));
+	for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
+		int64_t before = pid_of(t);
+		assert_ok(session_service(t->st, "demo", "web", ops[i], err));
+		int64_t after = pid_of(t);
+		assert_int_not_equal(before, after);
+		assert_int_equal(after == 0, !strcmp(ops[i], "stop"));
+	}
+	cleanup_json cJSON *lines = session_logs(t->st, "demo", "web", 10, &err);
+	assert_int_equal(cJSON_GetArraySize(lines), 4);
+	assert_string_equal(lines->child->valuestring, "up");
+	assert_int_equal(session_service(t->st, "demo", "nobody", "stop", &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_int_equal(session_read(t->st, "demo", "telegram.json", 100, NULL, &err), -1);
+	assert_int_equal(err.code, ERR_STATE);
+	/* one that somebody stopped is no crash */
+	assert_ok(session_service(t->st, "demo", "web", "stop", err));
+	cleanup_json cJSON *r = run(t, "session.reap", "{}");
+	assert_int_equal(cJSON_GetArraySize(json_at(r, "removed")), 0);
+	does(t, "session.restart", "{\"name\":\"demo\"}");
+	assert_int_not_equal(pid_of(t), 0);
+	stop_gone(t, "demo");
+	assert_gone(t);
+}
+
+static void kept_and_resumed(void **data)
+{
+	struct test_state *t = *data;
+	cleanup_json cJSON *before = start(t, "demo", parallel_file);
+	cleanup_free char *said = sh(t, "demo", "web", "echo kept > /data/y");
+	does(t, "session.stop", "{\"name\":\"demo\",\"keep\":true}");
+	assert_objects(t, 2, 1, 1);
+	assert_int_equal(pid_of(t), 0);
+	cleanup_json cJSON *after = run(t, "session.start", "{\"name\":\"demo\"}");
+	cleanup_free char *kept = sh(t, "demo", "web", "cat /data/y");
+	assert_string_equal(kept, "kept\n");
+	assert_true(cJSON_Compare(json_at(before, "endpoints"), json_at(after, "endpoints"), true));
+	stop_gone(t, "demo");
 	assert_gone(t);
 }
 
 int main(int argc, char **argv)
 {
+	if (getenv("CF_TEST_FILL"))
+		step_hook = fill_disk;
 	if (argc > 1)
 		return again_main(argc, argv);
+	/* what is mounted here is seen by nobody else, and goes with us */
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) {
+		perror("mounts of our own");
+		return 1;
+	}
 	const struct CMUnitTest tests[] = {
-	        V1(three_in_parallel),      V2(three_in_parallel),      V1(healthy_in_every_way),
-	        V1(failures_leave_nothing), V2(failures_leave_nothing),
+	        V1(three_in_parallel),
+	        V2(three_in_parallel),
+	        V1(healthy_in_every_way),
+	        V1(failures_leave_nothing),
+	        V2(failures_leave_nothing),
+	        V1(refusals),
+	        V2(refusals),
+	        V1(copies),
+	        V2(copies),
+	        V1(disk_is_full),
+	        V1(one_service),
+	        V1(kept_and_resumed),
+	        V2(kept_and_resumed),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

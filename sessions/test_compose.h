@@ -23,7 +23,7 @@ static inline int group_setup(void **data)
 	snprintf(number, sizeof(number), "cft-%.8s", docker.id);
 	setenv("COMPOSE_PROJECT_NAME", number, 1);
 	setenv("SESSION_SUBNET_POOL", "10.214.0.0/16", 1);
-	setenv("SESSION_START_TIMEOUT", "15", 1);
+	setenv("SESSION_START_TIMEOUT", "30", 1);
 	return 0;
 }
 
