@@ -245,5 +245,7 @@ int docker_load(const char *archive_path, int64_t timeout_ms, struct err *err)
 		return err_wrap(err, "load image %s", archive_path);
 	rc = is_success(&reply) ? check_progress(reply.body, err) : docker_refusal(&reply, err);
 	http_reply_free(&reply);
+	if (rc && strstr(err->msg, "no space left on device"))
+		err_wrap(err, "Docker's disk is full: remove sessions or images, see `docker system df`");
 	return rc ? err_wrap(err, "load image %s", archive_path) : 0;
 }

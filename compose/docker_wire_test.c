@@ -217,6 +217,18 @@ static void silence_has_an_end(void **state)
 
 /* ---- answers ---- */
 
+static void full_disk_is_told_with_advice(void **state)
+{
+	(void)state;
+	struct err err = {0};
+	script_text(HEAD "{\"error\":\"write /layer.tar: no space left on device\"}");
+	assert_int_equal(docker_load("/dev/null", 0, &err), -1);
+	played();
+	assert_int_equal(err.code, ERR_FAILED);
+	assert_non_null(strstr(err.msg, "docker system df"));
+	assert_non_null(strstr(err.msg, "/layer.tar: no space left"));
+}
+
 /* Who shows ten sessions waits for a hanging engine once, not ten times. */
 static void patience_is_lost_once(void **state)
 {
@@ -625,6 +637,7 @@ int main(void)
 	        T(socket_of_others),
 	        T(silence_has_an_end),
 	        T(patience_is_lost_once),
+	        T(full_disk_is_told_with_advice),
 	        T(strange_answers),
 	        T(strange_lists),
 	        T(newer_engines_are_asked_in_their_version),
