@@ -1,6 +1,7 @@
 /* /session <subcommand>: a const table of its own. What removes data asks by a button first; "now" is for scripts. */
 #include "bot/commands.h"
 #include "bot/logs.h"
+#include "bot/results.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "core/mutant.h"
@@ -134,12 +135,7 @@ static void add_services(struct str *out, const cJSON *session)
 		str_add_html(out, json_text_or(item, "state", "?"));
 		str_addc(out, '\n');
 	}
-	cJSON_ArrayForEach(item, json_at(session, "endpoints"))
-	{
-		str_add(out, "<code>");
-		str_add_html(out, json_text_or(item, "url", "?"));
-		str_add(out, "</code>\n");
-	}
+	results_add_endpoints(json_at(session, "endpoints"), out);
 	if (json_text(session, "reason"))
 		str_add_html(out, json_text(session, "reason"));
 }

@@ -69,7 +69,7 @@ static const char *disk_free(const struct call *c, char *buf, size_t size)
 static int run(struct call *c, const char *args, struct err *err)
 {
 	int64_t running = 0, all = 0;
-	char sessions[64], disk[32];
+	char sessions[24], up_now[24], disk[32];
 	cleanup_free char *test = NULL;
 	(void)args;
 	if (db_get_int(c->bot->st->db, &running, err, "SELECT count(*) FROM sessions WHERE state = 'running'",
@@ -79,7 +79,8 @@ static int run(struct call *c, const char *args, struct err *err)
 	    last_test(c, &test, err))
 		return -1;
 	all += MUTANT("status_counts_one_session_too_many");
-	snprintf(sessions, sizeof(sessions), "%" PRId64 " (%" PRId64 " running)", all, running);
+	snprintf(sessions, sizeof(sessions), "%" PRId64, all);
+	snprintf(up_now, sizeof(up_now), "%" PRId64, running);
 	cleanup_free char *up = gateway(c), *tg = telegram(c);
 	const char *worker = texts_raw(
 	        c->lang, worker_alive(c->bot->st) || MUTANT("status_worker_always_runs") ? T_STATUS_RUNNING
@@ -87,8 +88,8 @@ static int run(struct call *c, const char *args, struct err *err)
 	return call_text(c, T_STATUS,
 	                 TEXT_ARGS({"gateway", up}, {"worker", worker},
 	                           {"engine", session_engine(c->bot->cfg)}, {"sessions", sessions},
-	                           {"disk", disk_free(c, disk, sizeof(disk))}, {"test", test},
-	                           {"telegram", tg}),
+	                           {"running", up_now}, {"disk", disk_free(c, disk, sizeof(disk))},
+	                           {"test", test}, {"telegram", tg}),
 	                 err);
 }
 

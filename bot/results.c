@@ -25,21 +25,27 @@ const char *results_rate(int64_t passed, int64_t total, char *buf, size_t size)
 	return buf;
 }
 
+void results_add_endpoints(const cJSON *endpoints, struct str *html)
+{
+	const cJSON *e;
+	cJSON_ArrayForEach(e, endpoints)
+	{
+		str_add(html, "• ");
+		str_add_html(html, json_text_or(e, "service", "?"));
+		str_addc(html, ' ');
+		str_add_html(html, json_text_or(e, "name", ""));
+		str_add(html, ": <code>");
+		str_add_html(html, json_text_or(e, "url", "?"));
+		str_add(html, "</code>\n");
+	}
+}
+
 static void session_started(enum lang lang, const struct job_row *row, struct str *out)
 {
-	const cJSON *r = row->result, *e;
+	const cJSON *r = row->result;
 	cleanup_str struct str endpoints = STR_INIT;
 	char ready[64], expires[64];
-	cJSON_ArrayForEach(e, json_at(r, "endpoints"))
-	{
-		str_add(&endpoints, "• ");
-		str_add_html(&endpoints, json_text_or(e, "service", "?"));
-		str_add(&endpoints, " ");
-		str_add_html(&endpoints, json_text_or(e, "name", ""));
-		str_add(&endpoints, ": <code>");
-		str_add_html(&endpoints, json_text_or(e, "url", "?"));
-		str_add(&endpoints, "</code>\n");
-	}
+	results_add_endpoints(json_at(r, "endpoints"), &endpoints);
 	texts_took(lang, json_int(r, "ready_ms", 0), ready);
 	texts_left(lang, json_int(r, "expires_at", 0) - clock_now_ms(), expires);
 	texts_add(out, lang, T_SESSION_STARTED,
@@ -50,10 +56,10 @@ static void session_started(enum lang lang, const struct job_row *row, struct st
 /* "2 containers, 0 networks, 1 files": whatever a receipt counts, in its order. */
 static void add_left(enum lang lang, const cJSON *receipt, struct str *out)
 {
-	static const char *const russian[][2] = {
-	        {"processes", "процессов"}, {"containers", "контейнеров"}, {"networks", "сетей"},
-	        {"volumes", "томов"},       {"ports", "портов"},           {"files", "файлов"},
-	        {"leases", "резервов"},     {"rows", "строк"}};
+	static const char *const russian[][2] = {{"processes", "процессов"}, {"containers", "контейнеров"},
+	                                         {"networks", "сетей"},      {"volumes", "томов"},
+	                                         {"ports", "портов"},        {"files", "файлов"},
+	                                         {"leases", "резервов"},     {"rows", "строк"}};
 	const cJSON *one;
 	cJSON_ArrayForEach(one, receipt)
 	{

@@ -65,9 +65,9 @@ static const char *const texts[TEXT_COUNT][LANG_COUNT] = {
 		"Language: <b>{language}</b>. Change it: <code>/lang en</code>, <code>/lang ru</code>, <code>/lang auto</code>",
 		"Язык: <b>{language}</b>. Изменить: <code>/lang en</code>, <code>/lang ru</code>, <code>/lang auto</code>"},
 	[T_STATUS] = {
-		"<b>Status</b>\nGateway: {=gateway}\nWorker: {=worker}\nEngine: {engine}\nSessions: {sessions}\n"
+		"<b>Status</b>\nGateway: {=gateway}\nWorker: {=worker}\nEngine: {engine}\nSessions: {sessions} ({running} running)\n"
 		"Disk: {disk} free\nLast test run: {=test}\nTelegram: {=telegram}",
-		"<b>Состояние</b>\nШлюз: {=gateway}\nИсполнитель: {=worker}\nДвижок: {engine}\nСессии: {sessions}\n"
+		"<b>Состояние</b>\nШлюз: {=gateway}\nИсполнитель: {=worker}\nДвижок: {engine}\nСессии: {sessions} (работает {running})\n"
 		"Диск: свободно {disk}\nПоследний прогон тестов: {=test}\nTelegram: {=telegram}"},
 	[T_STATUS_UP] = {"✅ connected ({detail})", "✅ на связи ({detail})"},
 	[T_STATUS_DOWN] = {"❌ not connected ({detail})", "❌ нет связи ({detail})"},

@@ -56,6 +56,21 @@ static void arguments_are_escaped(void **state)
 	assert_string_equal(null, "❌ –");
 }
 
+/* Words of one language do not come into the other as an argument. */
+static void sessions_are_counted_in_both_languages(void **state)
+{
+	(void)state;
+	static const struct {
+		enum lang lang;
+		const char *says;
+	} cases[] = {{LANG_EN, "Sessions: 3 (2 running)\n"}, {LANG_RU, "Сессии: 3 (работает 2)\n"}};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup_free char *text =
+		        texts_make(cases[i].lang, T_STATUS, TEXT_ARGS({"sessions", "3"}, {"running", "2"}));
+		assert_non_null(strstr(text, cases[i].says));
+	}
+}
+
 static void languages_are_read(void **state)
 {
 	(void)state;
@@ -77,6 +92,7 @@ int main(void)
 	        cmocka_unit_test(every_text_has_both_languages),
 	        cmocka_unit_test(every_text_is_well_formed),
 	        cmocka_unit_test(arguments_are_escaped),
+	        cmocka_unit_test(sessions_are_counted_in_both_languages),
 	        cmocka_unit_test(languages_are_read),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
