@@ -494,7 +494,7 @@ static void nested_ones_of_containers_are_claimed(void **data)
 	for (int containers = 0; containers < 2; containers++) {
 		struct sockaddr_un a = {.sun_family = AF_UNIX};
 		char uuid[8];
-		snprintf(uuid, sizeof(uuid), "s%d", containers);
+		snprintf(uuid, sizeof(uuid), "s%c", containers ? '1' : '0');
 		assert_ok(take_ports(t, uuid, want, 3, containers, err));
 		int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "codefoundry-port-%d",
 		                 base + 4 * containers + 3);
