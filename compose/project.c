@@ -41,11 +41,6 @@ static void load_free(struct load *l)
 	str_free(&l->text);
 }
 
-const char *project_builtin(void)
-{
-	return compose_builtin;
-}
-
 /* -- what it is made of -- */
 
 /* The tool reads files only; it is written anew when it is another program's. */

@@ -35,7 +35,4 @@ cJSON *project_load(const struct provider *provider, const char *const *files, c
  * project_rules.c. */
 cJSON *project_freeze(cJSON *resolved, const char *provider, const char *const *files, struct err *err);
 
-/** The text of the built-in stack's file. */
-const char *project_builtin(void);
-
 #endif
