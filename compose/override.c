@@ -272,6 +272,16 @@ static void add_limits(const struct override *o, struct str *out, const char *na
 	add_deploy(out, base, bytes ? memory : NULL, milli ? cpus : NULL);
 }
 
+/* Docker keeps all that a container ever said; a driver of the file's own choice stays. */
+static void add_logging(const struct override *o, struct str *out, const char *name)
+{
+	const cJSON *own = json_at(base_of(o, "services", name), "logging");
+	if (own && !cJSON_IsNull(own))
+		return;
+	str_add(out, "    logging: # else it could fill the disk\n      driver: json-file\n      options:\n"
+	             "        max-size: \"10m\"\n        max-file: \"2\"\n");
+}
+
 static int check_name(const char *project, const char *kind, const char *name, size_t most, struct err *err)
 {
 	size_t len = strlen(project) + 1 + strlen(name);
@@ -303,6 +313,7 @@ static int add_service(const struct override *o, struct str *out, const cJSON *s
 	if (add_environment(o, out, name, err) || add_ports(o, out, service, err))
 		return -1;
 	add_limits(o, out, name, memory->given, cpu->given);
+	add_logging(o, out, name);
 	return 0;
 }
 

@@ -92,6 +92,10 @@ static const char subnets_text[] = "{\"default\":\"10.213.0.64/26\",\"back\":\"1
 	"      \"com.codefoundry.session.name\": \"demo\"\n"                                                 \
 	"      \"com.codefoundry.expires\": \"1800000000\" # 2027-01-15 08:00:00 UTC, unless extended\n"
 
+#define LOGGING                                                                                              \
+	"    logging: # else it could fill the disk\n      driver: json-file\n      options:\n"              \
+	"        max-size: \"10m\"\n        max-file: \"2\"\n"
+
 /* clang-format off */
 static const char golden[] =
         "# Session demo: what makes the compose file beside it this one session. Overrides names, labels,\n"
@@ -112,6 +116,7 @@ static const char golden[] =
         "    mem_limit: \"268435456\" # 256.0 of the session's 1024 MiB\n"
         "    mem_reservation: \"268435456\" # may not be more than the limit\n"
         "    cpus: 0.8 # 0.8 of the session's 1.00 CPU\n"
+        LOGGING
         "  \"db\":\n"
         "    container_name: \"codefoundry-demo-db\" # so that sessions run side by side\n"
         "    labels: # by these everything of the session is found and removed\n"
@@ -128,6 +133,7 @@ static const char golden[] =
         "          cpus: 0.2\n"
         "        reservations:\n"
         "          memory: \"536870912\"\n"
+        LOGGING
         "networks:\n"
         "  \"default\":\n"
         "    name: \"codefoundry-demo_default\" # this session's own\n"
@@ -464,6 +470,7 @@ static void assert_runs(const struct files *s, const cJSON *web, const cJSON *sl
 	assert_string_equal(label_of(labels, LABEL_EXPIRES), "1800000000");
 	assert_int_equal(json_int(web, "0.HostConfig.Memory", 0), 256 << 20);
 	assert_int_equal(json_int(web, "0.HostConfig.NanoCpus", 0), 200000000);
+	assert_string_equal(json_text(web, "0.HostConfig.LogConfig.Config.max-size"), "10m");
 	assert_int_equal(json_int(slow, "0.HostConfig.CpuQuota", 0), 20000);
 	const cJSON *bound =
 	        cJSON_GetObjectItemCaseSensitive(json_at(web, "0.HostConfig.PortBindings"), "80/tcp");
