@@ -83,19 +83,88 @@ static int explain(struct state *st, const struct session_row *row, struct err *
 	return err_set(err, tool.code, "%.900s%s", tool.msg, str_text(&more));
 }
 
-int compose_launch(struct job *job, const struct session_row *row, struct err *err)
+/* -- one wave after the other -- */
+
+static bool all_in(const cJSON *names, const cJSON *some, const cJSON *others)
 {
-	const cJSON *services = json_at(row->spec, "services"), *one;
+	const cJSON *one;
+	cJSON_ArrayForEach(one, names)
+	{
+		if (!json_has_text(some, one->valuestring) && !json_has_text(others, one->valuestring))
+			return false;
+	}
+	return true;
+}
+
+static const cJSON *order_of(const struct session_row *row, const char *service, const char *what)
+{
+	return json_at(cJSON_GetObjectItemCaseSensitive(json_at(row->spec, "checks"), service), what);
+}
+
+/* The services whose time has come: all that must be healthy before is among ${done}, and what else they need is too, or
+ * comes with them. */
+static cJSON *next_wave(const struct session_row *row, const cJSON *done)
+{
+	cJSON *wave = json_array();
+	const cJSON *one;
+	cJSON_ArrayForEach(one, json_at(row->spec, "services"))
+	{
+		if (!json_has_text(done, one->valuestring) &&
+		    all_in(order_of(row, one->valuestring, "after"), done, NULL))
+			cJSON_AddItemToArray(wave, cJSON_CreateString(one->valuestring));
+	}
+	for (int i = 0; i < cJSON_GetArraySize(wave);) {
+		const char *service = cJSON_GetStringValue(cJSON_GetArrayItem(wave, i));
+		if (all_in(order_of(row, service, "needs"), done, wave)) {
+			i++;
+			continue;
+		}
+		cJSON_DeleteItemFromArray(wave, i);
+		i = 0; /* those before it may have needed it */
+	}
+	return wave;
+}
+
+/* ${all} of the session, or a part of it, for which what it needs has been started. */
+static int up(struct job *job, const struct session_row *row, const cJSON *services, bool all,
+              struct err *err)
+{
+	const cJSON *one;
 	size_t n = 0;
 	cleanup_free const char **args =
 	        mem_alloc(((size_t)cJSON_GetArraySize(services) + 4) * sizeof(*args));
 	args[n++] = "up";
 	args[n++] = "-d";
+	if (!all)
+		args[n++] = "--no-deps";
 	cJSON_ArrayForEach(one, services) args[n++] = one->valuestring;
-	if (compose_alone(job_state(job), row, err))
-		return -1;
 	if (compose_tool(job_state(job), row, args, UP_MS, job, err) == 0)
 		return 0;
 	return err->code == ERR_CANCELLED || err->code == ERR_TIMEOUT ? -1
 	                                                              : explain(job_state(job), row, err);
+}
+
+/* A service that another must find healthy is waited for by us, not by the tool, which would wait for the engine's first probe. */
+int compose_launch(struct job *job, const struct session_row *row, struct err *err)
+{
+	struct state *st = job_state(job);
+	const cJSON *one;
+	int all = cJSON_GetArraySize(json_at(row->spec, "services"));
+	cleanup_json cJSON *done = json_array();
+	if (compose_alone(st, row, err))
+		return -1;
+	while (cJSON_GetArraySize(done) < all) {
+		cleanup_json cJSON *wave = next_wave(row, done);
+		int n = cJSON_GetArraySize(wave), before = cJSON_GetArraySize(done);
+		if (!n)
+			return err_set(err, ERR_INVALID, "services of session %s wait for each other",
+			               row->name);
+		if (up(job, row, wave, n == all, err))
+			return -1;
+		if (before + n < all && compose_await(st, row, wave, job, err))
+			return -1;
+		cJSON_ArrayForEach(one, wave)
+		        cJSON_AddItemToArray(done, cJSON_CreateString(one->valuestring));
+	}
+	return 0;
 }

@@ -183,6 +183,25 @@ static int want(struct state *st, const cJSON *project, const cJSON *services, s
 
 /* -- plan -- */
 
+/* Note in ${check} what ${service} may only be started after ("needs"), and what of it must be healthy by then ("after"). */
+static void add_order(cJSON *check, const cJSON *project, const char *service)
+{
+	const cJSON *base = cJSON_GetObjectItemCaseSensitive(json_at(project, "base.services"), service),
+	            *one;
+	cJSON *needs = json_array(), *after = json_array();
+	cJSON_ArrayForEach(one, cJSON_GetObjectItemCaseSensitive(base, "depends_on"))
+	{
+		const char *name = cJSON_IsString(one) ? one->valuestring : one->string;
+		if (!name)
+			continue;
+		cJSON_AddItemToArray(needs, cJSON_CreateString(name));
+		if (!strcmp(json_text_or(one, "condition", ""), "service_healthy"))
+			cJSON_AddItemToArray(after, cJSON_CreateString(name));
+	}
+	json_add(check, "needs", needs);
+	json_add(check, "after", after);
+}
+
 static cJSON *checks_of(const cJSON *project, const cJSON *services)
 {
 	static const char *const kept[] = {"role", "healthcheck", "oneshot", "replicas", "image", "build"};
@@ -197,6 +216,7 @@ static cJSON *checks_of(const cJSON *project, const cJSON *services)
 			if (value)
 				json_add(one, kept[i], cJSON_Duplicate(value, true));
 		}
+		add_order(one, project, name->valuestring);
 		json_add(checks, name->valuestring, one);
 	}
 	return checks;

@@ -15,7 +15,8 @@
  * What plan keeps in row->spec besides "services":
  *  "provider": name of the tool, "project": name of the compose project, "files": [absolute paths],
  *  "stack": whether it is our own, so that it can be talked to and tested,
- *  "checks": {"service": {"role"?, "healthcheck": bool, "oneshot": bool, "replicas": n}}
+ *  "checks": {"service": {"role"?, "healthcheck": bool, "oneshot": bool, "replicas": n, "needs": [services to be started first],
+ *   "after": [those of them that must be healthy by then]}}
  * and in row->plan, for prepare only: {"project": {…project.h…}, "image"?: reference}.
  */
 

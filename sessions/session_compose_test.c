@@ -112,6 +112,32 @@ static void healthy_in_every_way(void **data)
 	assert_gone(t);
 }
 
+/* The tool itself would wait for the engine's first probe. */
+static void healthy_one_after_another(void **data)
+{
+	struct test_state *t = *data;
+	static const char *const order[] = {"first", "between", "last"};
+	cleanup_json cJSON *result =
+	        start(t, "demo",
+	              "services:\n"
+	              "  last:\n" SLEEPS "    depends_on: {between: {condition: service_healthy}}\n"
+	              "  between:\n" SLEEPS "    healthcheck: {test: [CMD, 'true'], interval: 40s}\n"
+	              "    depends_on: {first: {condition: service_healthy}}\n"
+	              "  first:\n" SLEEPS "    healthcheck: {test: [CMD, 'true'], interval: 40s}\n");
+	char before[64] = "";
+	assert_true(json_int(result, "ready_ms", 0) < 35000);
+	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+		cleanup_free char *id = container_of(t, "demo", order[i]);
+		cleanup_json cJSON *c = inspect(id);
+		const char *began = json_text_or(c, "State.StartedAt", "");
+		assert_true(strcmp(before, began) < 0);
+		snprintf(before, sizeof(before), "%s", began);
+	}
+	does(t, "session.restart", "{\"name\":\"demo\"}");
+	stop_gone(t, "demo");
+	assert_gone(t);
+}
+
 /* -- starts that fail -- */
 
 static const struct failure {
@@ -360,6 +386,8 @@ int main(int argc, char **argv)
 	        V1(three_in_parallel),
 	        V2(three_in_parallel),
 	        V1(healthy_in_every_way),
+	        V1(healthy_one_after_another),
+	        V2(healthy_one_after_another),
 	        V1(failures_leave_nothing),
 	        V2(failures_leave_nothing),
 	        V1(refusals),
