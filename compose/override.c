@@ -15,6 +15,7 @@
 #define MEMORY_LEAST (6 << 20) /* Docker refuses less: "Minimum memory limit allowed is 6MB" */
 #define CPU_LEAST 10           /* thousandths; Docker refuses less than 0.01 */
 #define CPU_PERIOD_US 100000   /* the kernel's default, which cpu_quota counts in */
+#define PIDS_MOST 4096
 
 static bool started(const struct override *o, const char *service)
 {
@@ -252,6 +253,16 @@ static void add_cpu(const struct override *o, struct str *out, const cJSON *base
 	         (long long)o->cpu_percent % 100);
 }
 
+/* Memory alone would allow more processes than many a machine has numbers for (pid_max is 32768 on small ones). Left out where limits
+ * stand under `deploy`: compose v2 wants it there too then, which 1.29 knows nothing of. */
+static void add_pids(struct str *out, const cJSON *base)
+{
+	int64_t own = json_int(base, "pids_limit", 0);
+	if ((own > 0 && own <= PIDS_MOST) || json_at(base, "deploy.resources.limits"))
+		return;
+	str_addf(out, "    pids_limit: %d # processes and threads\n", PIDS_MOST);
+}
+
 static void add_limits(const struct override *o, struct str *out, const char *name, int64_t bytes,
                        int64_t milli)
 {
@@ -269,6 +280,7 @@ static void add_limits(const struct override *o, struct str *out, const char *na
 	}
 	if (milli)
 		add_cpu(o, out, base, milli, cpus, sizeof(cpus));
+	add_pids(out, base);
 	add_deploy(out, base, bytes ? memory : NULL, milli ? cpus : NULL);
 }
 

@@ -68,7 +68,8 @@ static const char project_text[] =
         "\"db\":{\"image\":\"IMAGE\",\"command\":[\"sleep\",\"600\"],\"deploy\":{\"resources\":{\"limits\":{"
         "\"memory\":"
         "\"512M\",\"cpus\":0.2},\"reservations\":{\"memory\":\"64M\"}}},\"stop_grace_period\":\"0s\"},"
-        "\"slow\":{\"image\":\"IMAGE\",\"command\":[\"sleep\",\"600\"],\"cpu_quota\":20000,\"stop_grace_"
+        "\"slow\":{\"image\":\"IMAGE\",\"command\":[\"sleep\",\"600\"],\"cpu_quota\":20000,\"pids_limit\":"
+        "100,\"stop_grace_"
         "period\":"
         "\"0s\"},"
         "\"many\":{\"image\":\"IMAGE\",\"command\":[\"sleep\",\"600\"],\"deploy\":{\"replicas\":2},"
@@ -92,6 +93,7 @@ static const char subnets_text[] = "{\"default\":\"10.213.0.64/26\",\"back\":\"1
 	"      \"com.codefoundry.session.name\": \"demo\"\n"                                                 \
 	"      \"com.codefoundry.expires\": \"1800000000\" # 2027-01-15 08:00:00 UTC, unless extended\n"
 
+#define PIDS "    pids_limit: 4096 # processes and threads\n"
 #define LOGGING                                                                                              \
 	"    logging: # else it could fill the disk\n      driver: json-file\n      options:\n"              \
 	"        max-size: \"10m\"\n        max-file: \"2\"\n"
@@ -116,6 +118,7 @@ static const char golden[] =
         "    mem_limit: \"268435456\" # 256.0 of the session's 1024 MiB\n"
         "    mem_reservation: \"268435456\" # may not be more than the limit\n"
         "    cpus: 0.8 # 0.8 of the session's 1.00 CPU\n"
+        PIDS
         LOGGING
         "  \"db\":\n"
         "    container_name: \"codefoundry-demo-db\" # so that sessions run side by side\n"
@@ -471,6 +474,8 @@ static void assert_runs(const struct files *s, const cJSON *web, const cJSON *sl
 	assert_int_equal(json_int(web, "0.HostConfig.Memory", 0), 256 << 20);
 	assert_int_equal(json_int(web, "0.HostConfig.NanoCpus", 0), 200000000);
 	assert_string_equal(json_text(web, "0.HostConfig.LogConfig.Config.max-size"), "10m");
+	assert_int_equal(json_int(web, "0.HostConfig.PidsLimit", 0), 4096);
+	assert_int_equal(json_int(slow, "0.HostConfig.PidsLimit", 0), 100);
 	assert_int_equal(json_int(slow, "0.HostConfig.CpuQuota", 0), 20000);
 	const cJSON *bound =
 	        cJSON_GetObjectItemCaseSensitive(json_at(web, "0.HostConfig.PortBindings"), "80/tcp");
