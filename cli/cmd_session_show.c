@@ -67,7 +67,7 @@ static void add_cells(cJSON *row)
 	cJSON_ArrayForEach(service, json_at(row, "services"))
 	{
 		all++;
-		up += !strcmp(json_text_or(service, "state", ""), "ready");
+		up += session_service_up(json_text(service, "state"));
 	}
 	if (is_unknown(row))
 		snprintf(buf, sizeof(buf), "?/%d", all);

@@ -21,7 +21,7 @@ static int down(const cJSON *session, struct str *names)
 	const cJSON *service;
 	cJSON_ArrayForEach(service, json_at(session, "services"))
 	{
-		if (!strcmp(json_text_or(service, "state", ""), "ready"))
+		if (session_service_up(json_text(service, "state")))
 			continue;
 		str_addf(names, "%s%s", n++ ? ", " : "", json_text_or(service, "name", "?"));
 	}

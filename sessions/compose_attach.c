@@ -10,17 +10,12 @@
 
 #define USED_MS 3000
 
-cJSON *compose_logs(struct state *st, const struct session_row *row, const char *service, int n)
+cJSON *compose_logs(struct state *st, const struct session_row *row, const char *service, int n,
+                    struct err *err)
 {
-	struct err err = {0};
 	provider_open(st->cfg, st->dir);
-	cleanup_json cJSON *container = compose_container(st, row, service, &err);
-	cJSON *lines = container ? docker_logs(json_text_or(container, "id", ""), n, false, &err) : NULL;
-	if (!lines) {
-		lines = json_array();
-		cJSON_AddItemToArray(lines, cJSON_CreateString(err.msg));
-	}
-	return lines;
+	cleanup_json cJSON *container = compose_container(st, row, service, err);
+	return container ? docker_logs(json_text_or(container, "id", ""), n, false, err) : NULL;
 }
 
 /* Run a program on this terminal until it ends. */
@@ -31,23 +26,28 @@ static int in_terminal(const char *const *argv, int *status, struct err *err)
 	return proc_attach(&spec, status, err);
 }
 
-static int follow_all(struct state *st, const struct session_row *row, int n, struct err *err)
+static int follow_all(const struct session_row *row, int n, int64_t since_s, struct err *err)
 {
 	struct provider tool;
 	cleanup_free char *base = mem_printf("%s/" COMPOSE_BASE, row->dir),
 	                  *override = mem_printf("%s/" COMPOSE_OVERRIDE, row->dir),
-	                  *tail = mem_printf("--tail=%d", n);
+	                  *tail = mem_printf("--tail=%d", n),
+	                  *since = mem_printf("--since=%llds", (long long)since_s);
 	const char *argv[16];
 	int status;
 	size_t k = 0;
 	if (provider_find(json_text(row->spec, "provider"), &tool, err))
 		return -1;
+	if (since_s && !tool.json)
+		return err_set(err, ERR_USAGE,
+		               "%s %s knows no --since for all services at once: name one of them", tool.name,
+		               tool.version);
 	for (; tool.command[k] && k < 4; k++)
 		argv[k] = tool.command[k];
 	const char *const rest[] = {
-	        "-p", json_text(row->spec, "project"), "-f", base, "-f", override, "logs", "-f", tail, NULL};
+	        "-p", json_text(row->spec, "project"), "-f", base, "-f", override, "logs", "-f",
+	        tail, since_s ? since : NULL,          NULL};
 	memcpy(argv + k, rest, sizeof(rest));
-	(void)st;
 	return in_terminal(argv, &status, err);
 }
 
@@ -55,10 +55,8 @@ int compose_follow(struct state *st, const struct session_row *row, const char *
                    int64_t since_s, struct err *err)
 {
 	provider_open(st->cfg, st->dir);
-	if (!service && !since_s)
-		return follow_all(st, row, n, err);
 	if (!service)
-		return err_set(err, ERR_USAGE, "name a service: --since goes with one service's logs");
+		return follow_all(row, n, since_s, err);
 	cleanup_json cJSON *container = compose_container(st, row, service, err);
 	if (!container)
 		return -1;

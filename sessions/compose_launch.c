@@ -31,14 +31,31 @@ int compose_tool(struct state *st, const struct session_row *row, const char *co
 
 /* -- why `up` failed: what people can do about it -- */
 
+/* Names of the services of ${image}; false when an earlier one than ${first} has it, which has named them all. */
+static bool services_of(const struct session_row *row, const char *image, const cJSON *first,
+                        struct str *names)
+{
+	const cJSON *check;
+	cJSON_ArrayForEach(check, json_at(row->spec, "checks"))
+	{
+		if (strcmp(json_text_or(check, "image", ""), image) != 0)
+			continue;
+		if (!names->len && check != first)
+			return false;
+		str_addf(names, "%s%s", names->len ? ", " : "", check->string);
+	}
+	return true;
+}
+
 static void missing_images(const struct session_row *row, struct str *out)
 {
 	const cJSON *check;
 	cJSON_ArrayForEach(check, json_at(row->spec, "checks"))
 	{
 		const char *image = json_text(check, "image");
+		cleanup_str struct str names = STR_INIT_MAX(400);
 		struct err why = {0};
-		if (!image || json_bool(check, "build", false))
+		if (!image || json_bool(check, "build", false) || !services_of(row, image, check, &names))
 			continue;
 		cleanup_free char *name = docker_escape(image), *path = mem_printf("/images/%s/json", name);
 		cleanup_json cJSON *found = docker_get(path, &why);
@@ -48,7 +65,7 @@ static void missing_images(const struct session_row *row, struct str *out)
 			         "pull it where "
 			         "a registry can be reached, load it (docker load -i FILE), or correct its "
 			         "name",
-			         check->string, image);
+			         str_text(&names), image);
 	}
 }
 
@@ -65,6 +82,8 @@ static const struct {
                                     "SESSION_SUBNET_POOL to a range nobody else uses"},
         {"Cannot connect to the Docker daemon",
          "Docker went away: start it (service docker start), then try again"},
+        {"Error while fetching server API version",
+         "Docker does not answer: start it (service docker start), then try again"},
         {"Couldn't connect to Docker daemon",
          "Docker went away: start it (service docker start), then try again"},
 };

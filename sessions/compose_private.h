@@ -56,7 +56,7 @@ void compose_blame(struct state *st, const struct session_row *row, struct str *
 int compose_ask_role(struct state *st, const struct session_row *row, const char *role);
 
 /* compose_attach.c; engine.h says what each does */
-cJSON *compose_logs(struct state *st, const struct session_row *row, const char *service, int n);
+cJSON *compose_logs(struct state *st, const struct session_row *row, const char *service, int n, struct err *err);
 int compose_follow(struct state *st, const struct session_row *row, const char *service, int n,
                    int64_t since_s, struct err *err);
 int compose_exec(struct state *st, const struct session_row *row, const char *service,

@@ -53,8 +53,9 @@ struct engine {
 	int (*service)(struct state *st, const struct session_row *row, const char *service, const char *op,
 	               struct err *err);
 
-	/** The last ${n} log lines of ${service}, an array of texts. Never NULL. */
-	cJSON *(*logs)(struct state *st, const struct session_row *row, const char *service, int n);
+	/** The last ${n} log lines of ${service}, an array of texts. NULL with ${err}. */
+	cJSON *(*logs)(struct state *st, const struct session_row *row, const char *service, int n,
+	               struct err *err);
 
 	/** Write the logs of ${service} (NULL: all, with prefixes) to standard output, the last ${n} lines
 	 * and then what comes, until interrupted. Those of the last ${since_s} seconds when that is not 0. */

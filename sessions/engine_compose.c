@@ -160,10 +160,12 @@ static cJSON *compose_found(struct state *st, struct err *err)
 /* -- services -- */
 
 /* The word of a container's state that people see; the engine's `starting` only means that its first interval is not over. */
-static const char *state_of(const cJSON *container, const struct session_row *row)
+static const char *state_of(const cJSON *container, const struct session_row *row, bool oneshot)
 {
 	const char *status = json_text_or(container, "State.Status", "gone"),
 	           *health = json_text_or(container, "State.Health.Status", "none");
+	if (!strcmp(status, "exited") && oneshot && json_int(container, "State.ExitCode", -1) == 0)
+		return "done";
 	if (strcmp(status, "running") != 0)
 		return status;
 	if (!strcmp(health, "unhealthy"))
@@ -172,6 +174,12 @@ static const char *state_of(const cJSON *container, const struct session_row *ro
 }
 
 /* What Docker does not answer about is "unknown", not gone: ${listing} says how that of the containers went. */
+static bool is_oneshot(const struct session_row *row, const char *service)
+{
+	const cJSON *check = cJSON_GetObjectItemCaseSensitive(json_at(row->spec, "checks"), service);
+	return json_bool(check, "oneshot", false);
+}
+
 static cJSON *describe(const struct session_row *row, const char *service, const char *id,
                        enum err_code listing)
 {
@@ -181,7 +189,7 @@ static cJSON *describe(const struct session_row *row, const char *service, const
 	const char *none = why.code == ERR_NONE || why.code == ERR_NOT_FOUND ? "gone" : "unknown";
 	cJSON *one = json_object();
 	json_add_text(one, "name", service);
-	json_add_text(one, "state", container ? state_of(container, row) : none);
+	json_add_text(one, "state", container ? state_of(container, row, is_oneshot(row, service)) : none);
 	json_add_int(one, "pid", json_int(container, "State.Pid", 0));
 	json_add_int(one, "restarts", json_int(container, "RestartCount", 0));
 	if (container) {

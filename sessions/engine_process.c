@@ -246,9 +246,10 @@ static int process_service(struct state *st, const struct session_row *row, cons
 	return supervisor_ask(row->dir, op, service, SERVICE_MS, NULL, err);
 }
 
-static cJSON *process_logs(struct state *st, const struct session_row *row, const char *service, int n)
+static cJSON *process_logs(struct state *st, const struct session_row *row, const char *service, int n,
+                           struct err *err)
 {
-	(void)st;
+	(void)st, (void)err;
 	return supervisor_log_tail(row->dir, service, n);
 }
 

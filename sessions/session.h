@@ -34,6 +34,9 @@ int session_name_check(const char *name, struct err *err);
  * ports where the engine has them}]}; times in ms, services from the engine, now. */
 cJSON *sessions_list(struct state *st, bool all, struct err *err);
 
+/** Whether a service in ${state} is as it should be: "ready", or "done" when it runs once and ended well. */
+bool session_service_up(const char *state);
+
 /** One of them, plus {dir, receipt?}; a removed one is answered from its receipt (state "removed"). NULL with ERR_NOT_FOUND. */
 cJSON *session_show(struct state *st, const char *name, struct err *err);
 

@@ -107,7 +107,17 @@ static void healthy_in_every_way(void **data)
 	        "    command: ['true']\n";
 	cleanup_json cJSON *result = start(t, "demo", yaml);
 	/* long before the first interval is over, but not before the slow one was ready */
-	assert_in_range(json_int(result, "ready_ms", 0), 3000, 12000);
+	assert_in_range(json_int(result, "ready_ms", 0), 3000, 29000);
+	struct err err = {0};
+	cleanup_json cJSON *shown = session_show(t->st, "demo", &err);
+	const cJSON *service;
+	cJSON_ArrayForEach(service, json_at(shown, "services"))
+	{
+		bool once = !strcmp(json_text_or(service, "name", ""), "once");
+		assert_string_equal(json_text_or(service, "state", ""), once ? "done" : "ready");
+		assert_true(session_service_up(json_text(service, "state")));
+	}
+	assert_int_equal(cJSON_GetArraySize(json_at(shown, "services")), 5);
 	stop_gone(t, "demo");
 	assert_gone(t);
 }
@@ -341,6 +351,13 @@ static void one_service(void **data)
 	cleanup_json cJSON *lines = session_logs(t->st, "demo", "web", 10, &err);
 	assert_int_equal(cJSON_GetArraySize(lines), 4);
 	assert_string_equal(lines->child->valuestring, "up");
+	setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock", 1);
+	cleanup_json cJSON *none = session_logs(t->st, "demo", "web", 10, &err),
+	                   *nothing = session_logs(t->st, "demo", NULL, 10, &err);
+	unsetenv("DOCKER_HOST");
+	assert_null(none);
+	assert_null(nothing);
+	assert_int_equal(err.code, ERR_ENGINE);
 	assert_int_equal(session_service(t->st, "demo", "nobody", "stop", &err), -1);
 	assert_int_equal(err.code, ERR_NOT_FOUND);
 	assert_int_equal(session_read(t->st, "demo", "telegram.json", 100, NULL, &err), -1);

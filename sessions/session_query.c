@@ -97,9 +97,15 @@ char *session_owner(struct state *st, const char *name, struct err *err)
 	return TAKE(starter);
 }
 
+bool session_service_up(const char *state)
+{
+	return state && (!strcmp(state, "ready") || !strcmp(state, "done"));
+}
+
 /* -- logs -- */
 
-static cJSON *all_logs(struct state *st, const struct engine *engine, const struct session_row *row, int n)
+static cJSON *all_logs(struct state *st, const struct engine *engine, const struct session_row *row, int n,
+                       struct err *err)
 {
 	const cJSON *services = json_at(row->spec, "services"), *one;
 	int count = 0, size = cJSON_GetArraySize(services);
@@ -108,9 +114,12 @@ static cJSON *all_logs(struct state *st, const struct engine *engine, const stru
 	cJSON_ArrayForEach(one, services)
 	{
 		names[count] = cJSON_GetStringValue(one);
-		logs[count++] = engine->logs(st, row, cJSON_GetStringValue(one), n);
+		logs[count] = engine->logs(st, row, cJSON_GetStringValue(one), n, err);
+		if (!logs[count])
+			break;
+		count++;
 	}
-	cJSON *merged = logs_merge(logs, names, count, n);
+	cJSON *merged = count == size ? logs_merge(logs, names, count, n) : NULL;
 	for (int i = 0; i < count; i++)
 		cJSON_Delete(logs[i]);
 	return merged;
@@ -126,7 +135,7 @@ cJSON *session_logs(struct state *st, const char *name, const char *service, int
 	if (!engine || (service && operation_has_service(&row, service, err)))
 		return NULL;
 	n = n < 1 ? 1 : n > LOG_LINES_MAX ? LOG_LINES_MAX : n;
-	return service ? engine->logs(st, &row, service, n) : all_logs(st, engine, &row, n);
+	return service ? engine->logs(st, &row, service, n, err) : all_logs(st, engine, &row, n, err);
 }
 
 /* -- the engine, by name -- */
