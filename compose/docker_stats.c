@@ -2,6 +2,7 @@
 #include "compose/docker.h"
 #include "core/mem.h"
 #include <pthread.h>
+#include <string.h>
 
 #define AT_ONCE 64
 
@@ -34,7 +35,8 @@ static void *read_one(void *arg)
 	cleanup_free char *id = docker_escape(r->id);
 	cleanup_free char *path = mem_printf("/containers/%s/stats?stream=false&one-shot=true", id);
 	cleanup_json cJSON *stats = docker_get(path, &ignored);
-	if (stats)
+	/* an engine that cannot read a container's control groups says so by the year 1 */
+	if (strncmp(json_text_or(stats, "read", "0001-"), "0001-", 5) != 0)
 		docker_stats_add(r->into, stats);
 	return NULL;
 }

@@ -105,7 +105,8 @@ static cJSON *choose_services(const cJSON *project, const cJSON *wanted, struct 
 	cJSON_ArrayForEach(one, json_at(project, "services"))
 	{
 		const char *name = json_text_or(one, "name", "");
-		if (!cJSON_GetArraySize(wanted) || json_has_text(chosen, name))
+		bool none = json_int(one, "replicas", 1) < 1; /* switched off in the file */
+		if (!none && (!cJSON_GetArraySize(wanted) || json_has_text(chosen, name)))
 			cJSON_AddItemToArray(ordered, cJSON_CreateString(name));
 	}
 	if (ordered->child && cJSON_GetArraySize(ordered) <= SERVICES_MAX)

@@ -47,9 +47,12 @@ static void add_ports(cJSON *env, const cJSON *leases)
 	cJSON_ArrayForEach(one, leases)
 	{
 		int port = (int)json_int(one, "port", 0);
+		const char *purpose = json_text_or(one, "purpose", "");
+		if (strchr(purpose, '/'))
+			continue; /* of a service beside our stack */
 		if (json_text(one, "service")) {
 			cleanup_free char *text = mem_printf("%d", port);
-			json_add_text(env, json_text(one, "purpose"), text);
+			json_add_text(env, purpose, text);
 		} else {
 			low = nested++ ? low : port;
 			high = port;

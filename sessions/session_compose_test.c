@@ -104,7 +104,8 @@ static void healthy_in_every_way(void **data)
 	        "    healthcheck: {test: [CMD, test, -e, /tmp/up], interval: 30s}\n"
 	        "  once:\n"
 	        "    image: '@'\n"
-	        "    command: ['true']\n";
+	        "    command: ['true']\n"
+	        "  off:\n" SLEEPS "    deploy: {replicas: 0}\n";
 	cleanup_json cJSON *result = start(t, "demo", yaml);
 	/* long before the first interval is over, but not before the slow one was ready */
 	assert_in_range(json_int(result, "ready_ms", 0), 3000, 29000);
