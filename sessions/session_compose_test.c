@@ -105,7 +105,7 @@ static void healthy_in_every_way(void **data)
 	        "  once:\n"
 	        "    image: '@'\n"
 	        "    command: ['true']\n"
-	        "  off:\n" SLEEPS "    deploy: {replicas: 0}\n";
+	        "  idle:\n" SLEEPS "    deploy: {replicas: 0}\n";
 	cleanup_json cJSON *result = start(t, "demo", yaml);
 	/* long before the first interval is over, but not before the slow one was ready */
 	assert_in_range(json_int(result, "ready_ms", 0), 3000, 29000);
