@@ -50,21 +50,6 @@ static cJSON *choose_services(const cJSON *wanted, struct err *err)
 	return chosen;
 }
 
-/* A port for each of the whole stack's, also when only some of its services are asked for. */
-static cJSON *stack_ports(void)
-{
-	cJSON *ports = json_array();
-	for (const struct stack_service *s = stack_services; s->name; s++) {
-		for (const struct stack_port *p = s->ports; p->key; p++) {
-			cJSON *one = json_object();
-			json_add_text(one, "service", s->name);
-			json_add_text(one, "purpose", p->key);
-			cJSON_AddItemToArray(ports, one);
-		}
-	}
-	return ports;
-}
-
 static int process_plan(struct job *job, struct session_row *row, struct lease_wants *wants, struct err *err)
 {
 	const cJSON *args = job_args(job);
@@ -77,7 +62,7 @@ static int process_plan(struct job *job, struct session_row *row, struct lease_w
 	if (!services)
 		return -1;
 	json_add(row->spec, "services", services);
-	wants->ports = stack_ports();
+	wants->ports = lease_want_stack();
 	wants->nested = (int)config_int(job_state(job)->cfg, "SESSION_NESTED_PORTS");
 	return 0;
 }

@@ -26,6 +26,20 @@ int lease_stack_ports(void)
 	return n;
 }
 
+cJSON *lease_want_stack(void)
+{
+	cJSON *ports = json_array();
+	for (const struct stack_service *s = stack_services; s->name; s++) {
+		for (const struct stack_port *p = s->ports; p->key; p++) {
+			cJSON *one = json_object();
+			json_add_text(one, "service", s->name);
+			json_add_text(one, "purpose", p->key);
+			cJSON_AddItemToArray(ports, one);
+		}
+	}
+	return ports;
+}
+
 void lease_wants_free(struct lease_wants *wants)
 {
 	cJSON_Delete(wants->ports);

@@ -24,6 +24,9 @@ void lease_wants_free(struct lease_wants *wants);
 /** How many ports the stack needs. */
 int lease_stack_ports(void);
 
+/** The ports of a lease_wants for the whole stack, also when only some of its services are started. */
+cJSON *lease_want_stack(void);
+
 /** Whether there is a range to lease from: 0, or -1 with ERR_QUOTA. */
 int lease_possible(struct state *st, struct err *err);
 

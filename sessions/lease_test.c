@@ -47,24 +47,9 @@ struct block {
 	int port, count;
 };
 
-/* What a session of processes wants. */
-static cJSON *stack_ports(void)
-{
-	cJSON *ports = json_array();
-	for (const struct stack_service *s = stack_services; s->name; s++) {
-		for (const struct stack_port *p = s->ports; p->key; p++) {
-			cJSON *one = json_object();
-			json_add_text(one, "service", s->name);
-			json_add_text(one, "purpose", p->key);
-			cJSON_AddItemToArray(ports, one);
-		}
-	}
-	return ports;
-}
-
 static int take(struct test_state *t, const char *uuid, struct block *b, struct err *err)
 {
-	cleanup_json cJSON *leases = NULL, *ports = stack_ports();
+	cleanup_json cJSON *leases = NULL, *ports = lease_want_stack();
 	struct lease_wants wants = {.ports = ports,
 	                            .nested = (int)config_int(t->cfg, "SESSION_NESTED_PORTS")};
 	if (db_begin(t->st->db, err))
