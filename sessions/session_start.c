@@ -1,5 +1,6 @@
 #include "core/clock.h"
 #include "core/mem.h"
+#include "sessions/admission.h"
 #include "sessions/lease.h"
 #include "sessions/name.h"
 #include "sessions/operation.h"
@@ -10,45 +11,6 @@
 
 #define NAME_TRIES 100
 #define OWNER_CLI "cli:"
-
-/* -- admission -- */
-
-static void add_holder(struct str *out, const struct session_row *row)
-{
-	char age[32];
-	str_addf(out, "%s%s (%s, %s, %s)", out->len ? ", " : "", row->name, row->owner,
-	         lifecycle_state_name(row->state),
-	         clock_rough(clock_now_ms() - row->created_at, age, sizeof(age)));
-}
-
-/* Within the transaction that inserts the row: two starts at once cannot both be the last one. */
-static int check_quota(struct state *st, const char *owner, struct err *err)
-{
-	struct session_row *rows = NULL;
-	size_t n = 0, mine = 0;
-	if (store_rows(st, STORE_ALIVE, 0, &rows, &n, err))
-		return -1;
-	cleanup_str struct str all = STR_INIT_MAX(1500), own = STR_INIT_MAX(1500);
-	for (size_t i = 0; i < n; i++) {
-		add_holder(&all, &rows[i]);
-		if (strcmp(rows[i].owner, owner))
-			continue;
-		add_holder(&own, &rows[i]);
-		mine++;
-	}
-	store_rows_free(rows, n);
-	int64_t max = config_int(st->cfg, "SESSION_MAX_COUNT"),
-	        per_user = config_int(st->cfg, "SESSION_MAX_PER_USER");
-	if ((int64_t)n >= max)
-		return err_set(err, ERR_QUOTA,
-		               "%zu of %lld sessions are alive (SESSION_MAX_COUNT): %s%sstop one first", n,
-		               (long long)max, str_text(&all), n ? "; " : "");
-	if (per_user && (int64_t)mine >= per_user)
-		return err_set(err, ERR_QUOTA,
-		               "%s has %zu of %lld sessions (SESSION_MAX_PER_USER): %s; stop one first",
-		               owner, mine, (long long)per_user, str_text(&own));
-	return 0;
-}
 
 static void fill_row(struct job *job, const char *name, const struct engine *engine, struct session_row *row)
 {
@@ -74,8 +36,8 @@ static int insert(struct state *st, struct session_row *row, struct session_row 
 {
 	if (failed->name && store_apply(st, failed, EVENT_GONE, NULL, NULL, 0, err))
 		return -1;
-	return lease_possible(st, err) || check_quota(st, row->owner, err) || store_insert(st, row, err) ||
-	                       lease_take(st, row->uuid, wants, err)
+	return lease_possible(st, err) || admission_quota(st, row->owner, err) ||
+	                       store_insert(st, row, err) || lease_take(st, row->uuid, wants, err)
 	               ? -1
 	               : 0;
 }
@@ -91,7 +53,7 @@ static int create(struct job *job, const char *name, struct session_row *failed,
 		return -1;
 	fill_row(job, name, engine, row);
 	/* what a plan takes long for is not done for a start that would be refused anyway */
-	int rc = lease_possible(st, err) || check_quota(st, row->owner, err) ||
+	int rc = lease_possible(st, err) || admission_quota(st, row->owner, err) ||
 	         engine->plan(job, row, &wants, err) || db_begin(st->db, err);
 	if (!rc && (insert(st, row, failed, &wants, err) || db_commit(st->db, err))) {
 		db_rollback(st->db);
