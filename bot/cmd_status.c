@@ -72,9 +72,11 @@ static int run(struct call *c, const char *args, struct err *err)
 	char sessions[24], up_now[24], disk[32];
 	cleanup_free char *test = NULL;
 	(void)args;
-	if (db_get_int(c->bot->st->db, &running, err, "SELECT count(*) FROM sessions WHERE state = 'running'",
+	if (db_get_int(c->bot->st->db, &running, err, "SELECT count(*) FROM sessions WHERE state = 'running'"
+	               " AND pool IS NULL",
 	               "") ||
-	    db_get_int(c->bot->st->db, &all, err, "SELECT count(*) FROM sessions WHERE state <> 'failed'",
+	    db_get_int(c->bot->st->db, &all, err, "SELECT count(*) FROM sessions WHERE state <> 'failed'"
+	               " AND pool IS NULL",
 	               "") ||
 	    last_test(c, &test, err))
 		return -1;

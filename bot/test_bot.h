@@ -71,6 +71,7 @@ static inline void test_bot_open(struct test_bot *t, const char *gateway, const 
 	memset(t, 0, sizeof(*t));
 	snprintf(t->dir, sizeof(t->dir), "/tmp/codefoundry-bot.XXXXXX");
 	assert_non_null(mkdtemp(t->dir));
+	setenv("ENGINE", "process", 1); /* also where there is Docker */
 	assert_ok(config_load(&t->cfg, tables, NULL, false, err));
 	assert_ok(config_set(t->cfg, "STATE_DIR", t->dir, err));
 	assert_ok(config_set(t->cfg, "AUTHORIZED_USER_IDS", "5,6,7,8", err));

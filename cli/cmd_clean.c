@@ -63,11 +63,17 @@ static char *find_image(struct state *st)
 	return image && image_present(image, &ignored) > 0 ? TAKE(image) : NULL;
 }
 
+/* Its start failed: nothing is left of it but its row. */
+static bool is_failed(const cJSON *session)
+{
+	return !strcmp(json_text_or(session, "state", ""), "failed");
+}
+
 /* {"control_plane":bool,"sessions":[names],"image"?,"projects":n,"state_dir","files":[entries],"kept":[entries]} */
 static cJSON *collect(struct state *st, struct err *err)
 {
 	cleanup_free char *up = plane_dir(st->dir), *projects = state_path(st, "projects");
-	cleanup_json cJSON *what = json_object(), *alive = sessions_list(st, false, err);
+	cleanup_json cJSON *what = json_object(), *alive = sessions_list(st, true, err);
 	cJSON *names = json_array(), *ours = json_array(), *foreign = json_array(), *session;
 	json_add_bool(what, "control_plane", supervisor_ask(up, "status", NULL, STOP_MS, NULL, err) == 0);
 	json_add(what, "sessions", names);
@@ -80,7 +86,10 @@ static cJSON *collect(struct state *st, struct err *err)
 	if (!alive || sort_entries(st->dir, ours, foreign, err))
 		return NULL;
 	cJSON_ArrayForEach(session, alive)
-	        cJSON_AddItemToArray(names, cJSON_CreateString(json_text(session, "name")));
+	{
+		if (!is_failed(session))
+			cJSON_AddItemToArray(names, cJSON_CreateString(json_text(session, "name")));
+	}
 	long count = 0;
 	DIR *d = opendir(projects);
 	struct dirent *e;
@@ -159,7 +168,7 @@ static int end_all(struct state *st, bool json, struct err *err)
 		return err_wrap(err, "stop the control plane");
 	err_clear(err);
 	cancel_jobs(st);
-	cleanup_json cJSON *alive = sessions_list(st, false, err), *reaped = NULL;
+	cleanup_json cJSON *alive = sessions_list(st, true, err), *reaped = NULL;
 	const cJSON *session;
 	if (!alive)
 		return -1;
@@ -167,6 +176,8 @@ static int end_all(struct state *st, bool json, struct err *err)
 	{
 		cleanup_json cJSON *args = json_object();
 		const char *name = json_text(session, "name");
+		if (is_failed(session))
+			continue;
 		json_add_text(args, "name", name);
 		if (cli_run_job(st, "session.stop", args, name, json, NULL, err) &&
 		    err->code != ERR_NOT_FOUND)

@@ -5,6 +5,7 @@
 #include "gateway/gateway.h"
 #include "gateway/projects.h"
 #include "jobs/state.h"
+#include "sessions/pool.h"
 #include "sessions/session.h"
 #include "testsuite/telegram/server.h"
 #include "testsuite/test_run.h"
@@ -29,4 +30,4 @@ const struct job_kind *const cli_kinds[] = {
         &session_reap_kind,  &test_run_kind,     &project_create_kind,  NULL,
 };
 
-const struct worker_task *const cli_tasks[] = {&session_reap_task, NULL};
+const struct worker_task *const cli_tasks[] = {&session_reap_task, &session_pool_task, NULL};

@@ -101,7 +101,7 @@ static void add_session_options(struct client *client, struct response *question
 	struct err err;
 	if (question->command->kind == NULL || strncmp(question->command->kind, "session.", 8) != 0 ||
 	    db_query(client->hub->st->db, &q, &err,
-	             "SELECT name FROM sessions WHERE state <> 'failed' ORDER BY name LIMIT 20", ""))
+	             "SELECT name FROM sessions WHERE state <> 'failed' AND pool IS NULL ORDER BY name LIMIT 20", ""))
 		return;
 	while (query_next(&q, &err) == 1)
 		cJSON_AddItemToArray(question->options, cJSON_CreateString(query_text(&q, 0)));

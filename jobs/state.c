@@ -109,6 +109,9 @@ static const char *const migrations[] = {
         /* leases of container ports: what they lead to; NULL where the service itself listens on the host. */
         "ALTER TABLE leases ADD COLUMN target INTEGER;"
         "ALTER TABLE leases ADD COLUMN protocol TEXT;",
+
+        /* a warm session, started before anybody asked: what it is made of; '' once it is not wanted any more. */
+        "ALTER TABLE sessions ADD COLUMN pool TEXT;",
         NULL,
 };
 

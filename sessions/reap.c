@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "sessions/operation.h"
+#include "sessions/pool.h"
 #include "sessions/receipt.h"
 #include <dirent.h>
 #include <stdlib.h>
@@ -95,6 +96,10 @@ static int look_alive(struct state *st, struct session_row *row, int64_t now, bo
 		add(f, REAP_SESSION, row->name, row->uuid, REASON_CRASHED);
 		return 0;
 	}
+	if (row->pool && !*row->pool) {
+		add(f, REAP_SESSION, row->name, row->uuid, REASON_RETIRED);
+		return 0;
+	}
 	return expired && row->expires_at <= now ? look_expired(st, row, now, f, err) : 0;
 }
 
@@ -155,13 +160,11 @@ static int look_directories(struct state *st, struct findings *f, struct err *er
 	struct dirent *e;
 	int rc = 0;
 	while (dir && rc == 0 && (e = readdir(dir))) {
-		int64_t n = 0;
 		if (e->d_name[0] == '.')
 			continue;
-		rc = db_get_int(st->db, &n, err,
-		                "SELECT count(*) FROM sessions WHERE name = ? AND state <> 'failed'", "t",
-		                e->d_name);
-		if (rc == 0 && n == 0)
+		int has = store_has_directory(st, e->d_name, err);
+		rc = has < 0 ? -1 : 0;
+		if (has == 0)
 			add(f, REAP_DIRECTORY, e->d_name, NULL, REASON_ORPHAN);
 	}
 	if (dir)

@@ -29,8 +29,8 @@ extern const struct worker_task session_reap_task;
 /** 0 when ${name} may name a session ([a-z0-9][a-z0-9-]{0,29}), else -1 ERR_INVALID saying what is allowed. */
 int session_name_check(const char *name, struct err *err);
 
-/** Alive sessions (and failed ones kept for their reason, with ${all}) as an array of
- * {name, uuid, owner, engine, state, created_at, expires_at, age_ms, reason, endpoints, services: [{name, state, pid, restarts, and health, image,
+/** Alive sessions (with ${all} also failed ones kept for their reason, and warm ones, which have warm: true) as an array of
+ * {name, uuid, owner, engine, state, created_at, expires_at, age_ms, reason, warm?, endpoints, services: [{name, state, pid, restarts, and health, image,
  * ports where the engine has them}]}; times in ms, services from the engine, now. */
 cJSON *sessions_list(struct state *st, bool all, struct err *err);
 

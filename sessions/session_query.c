@@ -29,6 +29,8 @@ static cJSON *describe(struct state *st, const struct session_row *row, struct e
 	json_add_int(j, "expires_at", row->expires_at);
 	json_add_int(j, "age_ms", clock_now_ms() - row->created_at);
 	json_add_text(j, "reason", row->reason);
+	if (row->pool)
+		json_add_bool(j, "warm", true);
 	if (row->error)
 		json_add_text(j, "error", row->error);
 	json_add(j, "endpoints", lease_endpoints(leases, json_at(row->spec, "services")));
@@ -55,6 +57,8 @@ cJSON *sessions_list(struct state *st, bool all, struct err *err)
 		return NULL;
 	cJSON *list = json_array();
 	for (size_t i = 0; list && i < n; i++) {
+		if (rows[i].pool && !all)
+			continue;
 		cJSON *one = describe(st, &rows[i], err);
 		if (one) {
 			cJSON_AddItemToArray(list, one);

@@ -72,12 +72,9 @@ static int reap_session(struct job *job, const struct reap_finding *f, struct ta
 
 static int reap_directory(struct state *st, const struct reap_finding *f, struct err *err)
 {
-	int64_t n = 0;
 	cleanup_free char *path = state_path(st, "sessions/%s", f->what);
-	if (db_get_int(st->db, &n, err, "SELECT count(*) FROM sessions WHERE name = ? AND state <> 'failed'",
-	               "t", f->what))
-		return -1;
-	return n ? 0 : tree_remove(path, err);
+	int has = store_has_directory(st, f->what, err);
+	return has ? (has < 0 ? -1 : 0) : tree_remove(path, err);
 }
 
 static int reap_objects(struct state *st, const struct reap_finding *f, struct err *err)
@@ -156,7 +153,7 @@ static int set_result(struct job *job, cJSON *removed, int orphans, struct err *
 	json_add(result, "removed", removed);
 	json_add_int(result, "orphans", orphans);
 	int rc = db_get_int(job_state(job)->db, &alive, err,
-	                    "SELECT count(*) FROM sessions WHERE state <> 'failed'", "");
+	                    "SELECT count(*) FROM sessions WHERE state <> 'failed' AND pool IS NULL", "");
 	json_add_int(result, "kept", dry ? alive - n : alive);
 	json_add_bool(result, "dry_run", dry);
 	job_result(job, result);

@@ -4,6 +4,7 @@
 #include "sessions/lease.h"
 #include "sessions/name.h"
 #include "sessions/operation.h"
+#include "sessions/pool.h"
 #include "sessions/session.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,12 @@
 
 #define NAME_TRIES 100
 #define OWNER_CLI "cli:"
+
+/* Whether ${job} makes one for the pool, which no person can ask for. */
+static bool is_warm(const struct job *job)
+{
+	return json_bool(job_args(job), "pool", false) && !strcmp(job_owner(job), POOL_OWNER);
+}
 
 static void fill_row(struct job *job, const char *name, const struct engine *engine, struct session_row *row)
 {
@@ -24,25 +31,81 @@ static void fill_row(struct job *job, const char *name, const struct engine *eng
 	row->spec = json_object();
 	row->job = job_id(job);
 	row->created_at = row->used_at = clock_now_ms();
-	row->idle_ms = config_int(st->cfg, "SESSION_TIMEOUT") * 1000;
+	row->idle_ms = is_warm(job) ? 0 : config_int(st->cfg, "SESSION_TIMEOUT") * 1000;
 	row->hard_expires_at = row->created_at + config_int(st->cfg, "SESSION_MAX_AGE_HOURS") * 3600000;
 	row->expires_at = row->hard_expires_at;
 	if (row->idle_ms && row->created_at + row->idle_ms < row->expires_at)
 		row->expires_at = row->created_at + row->idle_ms;
 }
 
+static int forget(struct state *st, struct session_row *failed, struct err *err)
+{
+	return failed->name ? store_apply(st, failed, EVENT_GONE, NULL, NULL, 0, err) : 0;
+}
+
 static int insert(struct state *st, struct session_row *row, struct session_row *failed,
                   const struct lease_wants *wants, struct err *err)
 {
-	if (failed->name && store_apply(st, failed, EVENT_GONE, NULL, NULL, 0, err))
-		return -1;
-	return lease_possible(st, err) || admission_quota(st, row->owner, err) ||
+	return forget(st, failed, err) || lease_possible(st, err) || admission_quota(st, row->owner, err) ||
 	                       store_insert(st, row, err) || lease_take(st, row->uuid, wants, err)
 	               ? -1
 	               : 0;
 }
 
+/* Take a warm session of what ${want} was planned to be. Returns 1 with ${row}, 0 when there is none, or -1. */
+static int claim(struct job *job, struct session_row *want, struct session_row *failed,
+                 struct session_row *row, struct err *err)
+{
+	struct state *st = job_state(job);
+	char recipe[SHA256_HEX + 1];
+	int guard = GUARD_NONE;
+	pool_recipe(st->cfg, want, recipe);
+	int rc = pool_find(st, recipe, &guard, row, err);
+	if (rc != 1)
+		return rc;
+	if (db_begin(st->db, err) || forget(st, failed, err) || admission_quota(st, want->owner, err) ||
+	    pool_take(st, row, want, err) || db_commit(st->db, err)) {
+		db_rollback(st->db);
+		rc = err->code == ERR_STATE ? 0 : -1; /* it was retired just now: another is made */
+	}
+	guard_release(st, &guard);
+	return rc;
+}
+
 /* Row, quota and leases in one transaction; the failed session of that name, if any, is forgotten in it. */
+static int make_row(struct state *st, struct session_row *row, struct session_row *failed,
+                    const struct lease_wants *wants, struct err *err)
+{
+	if (db_begin(st->db, err))
+		return -1;
+	if (insert(st, row, failed, wants, err) || db_commit(st->db, err)) {
+		db_rollback(st->db);
+		return -1;
+	}
+	state_ring(st);
+	return 0;
+}
+
+/* ${row} is planned: take a warm session for it, or make it. A warm one of its own is told what it is made of. */
+static int settle(struct job *job, struct session_row *row, struct session_row *failed,
+                  const struct lease_wants *wants, struct err *err)
+{
+	struct state *st = job_state(job);
+	struct session_row warm = {0};
+	if (is_warm(job)) {
+		row->pool = mem_alloc(SHA256_HEX + 1);
+		pool_recipe(st->cfg, row, row->pool);
+	}
+	int rc = pool_fits(job_args(job)) ? claim(job, row, failed, &warm, err) : 0;
+	if (rc <= 0) {
+		store_row_free(&warm);
+		return rc < 0 ? -1 : make_row(st, row, failed, wants, err);
+	}
+	store_row_free(row);
+	*row = warm;
+	return 0;
+}
+
 static int create(struct job *job, const char *name, struct session_row *failed, struct session_row *row,
                   struct err *err)
 {
@@ -54,16 +117,11 @@ static int create(struct job *job, const char *name, struct session_row *failed,
 	fill_row(job, name, engine, row);
 	/* what a plan takes long for is not done for a start that would be refused anyway */
 	int rc = lease_possible(st, err) || admission_quota(st, row->owner, err) ||
-	         engine->plan(job, row, &wants, err) || db_begin(st->db, err);
-	if (!rc && (insert(st, row, failed, &wants, err) || db_commit(st->db, err))) {
-		db_rollback(st->db);
-		rc = -1;
-	}
+	                         engine->plan(job, row, &wants, err) || settle(job, row, failed, &wants, err)
+	                 ? -1
+	                 : 0;
 	lease_wants_free(&wants);
-	if (rc)
-		return -1;
-	state_ring(st);
-	return 0;
+	return rc;
 }
 
 /* -- opening the row -- */
@@ -173,22 +231,39 @@ static int check_files(struct job *job, struct err *err)
 	                      "one");
 }
 
+/* A warm one was taken: it is healthy already. */
+static int taken(struct job *job, const struct session_row *row, int64_t ready_ms, struct err *err)
+{
+	char took[32];
+	state_ring(job_state(job));
+	job_progress(job, "done", 100, "session %s is healthy after %s: it was warm", row->name,
+	             clock_duration(ready_ms, took, sizeof(took)));
+	return operation_result(job, row, ready_ms, err);
+}
+
 static int start_run(struct job *job, struct err *err)
 {
 	const char *wanted = json_text(job_args(job), "name");
 	if ((wanted && session_name_check(wanted, err)) || check_files(job, err))
 		return -1;
-	cleanup_free char *name = wanted ? mem_strdup(wanted) : NULL, *earlier = NULL;
+	int64_t began = clock_mono_ms();
+	cleanup_free char *name = wanted         ? mem_strdup(wanted)
+	                          : is_warm(job) ? pool_name()
+	                                         : NULL,
+	                  *earlier = NULL;
 	int rc = take_up(job, &earlier, err);
 	if (rc)
 		return rc < 0 ? -1 : 0;
-	if (!name && earlier)
+	if (earlier && !wanted) {
+		free(name);
 		name = TAKE(earlier);
+	}
 	int guard = GUARD_NONE;
 	cleanup_row struct session_row row = {0};
 	rc = name ? open_named(job, name, &guard, &row, err) : open_generated(job, &guard, &row, err);
 	if (rc == 0)
-		rc = operation_up(job, &row, err);
+		rc = row.state == SESSION_RUNNING ? taken(job, &row, clock_mono_ms() - began, err)
+		                                  : operation_up(job, &row, err);
 	lease_unclaim();
 	guard_release(job_state(job), &guard);
 	return rc;

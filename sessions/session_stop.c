@@ -1,5 +1,6 @@
 #include "core/mem.h"
 #include "sessions/operation.h"
+#include "sessions/pool.h"
 #include "sessions/receipt.h"
 #include "sessions/session.h"
 
@@ -89,7 +90,7 @@ static int stop_run(struct job *job, struct err *err)
 {
 	const char *name = json_text(job_args(job), "name");
 	cleanup_row struct session_row row = {0};
-	if (session_name_check(name, err) ||
+	if ((!pool_is_name(name) && session_name_check(name, err)) ||
 	    (store_by_name(job_state(job), name, &row, err) && err->code != ERR_NOT_FOUND))
 		return -1;
 	err_clear(err);

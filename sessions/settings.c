@@ -49,6 +49,13 @@ const struct setting session_settings[] = {
          .max = 1000,
          .group = GROUP,
          .help = "How many of them may belong to one user; 0: no limit of its own"},
+        {.key = "SESSION_POOL",
+         .type = SETTING_INT,
+         .def = "0",
+         .max = 100,
+         .group = GROUP,
+         .help = "How many sessions are started before anybody asks, so that `session start` without options "
+                 "takes a tenth of a second; 0: none"},
         {.key = "SESSION_START_TIMEOUT",
          .type = SETTING_INT,
          .def = "60",

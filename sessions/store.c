@@ -6,7 +6,7 @@
 
 #define COLUMNS                                                                                              \
 	"SELECT uuid, name, owner, engine, state, reason, error, spec, dir, job, created_at, started_at,"    \
-	" stopped_at, expires_at, hard_expires_at, idle_ms, used_at FROM sessions "
+	" stopped_at, expires_at, hard_expires_at, idle_ms, used_at, pool FROM sessions "
 
 static void read_row(struct query *q, struct session_row *row)
 {
@@ -28,6 +28,7 @@ static void read_row(struct query *q, struct session_row *row)
 	row->hard_expires_at = query_int(q, 14);
 	row->idle_ms = query_int(q, 15);
 	row->used_at = query_int(q, 16);
+	row->pool = query_copy(q, 17);
 }
 
 void store_row_free(struct session_row *row)
@@ -38,6 +39,7 @@ void store_row_free(struct session_row *row)
 	free(row->dir);
 	free(row->reason);
 	free(row->error);
+	free(row->pool);
 	cJSON_Delete(row->spec);
 	cJSON_Delete(row->plan);
 	*row = (struct session_row){0};
@@ -53,13 +55,14 @@ void store_rows_free(struct session_row *rows, size_t n)
 int store_insert(struct state *st, const struct session_row *row, struct err *err)
 {
 	cleanup_free char *spec = json_print(row->spec);
-	return db_run(st->db, err,
-	              "INSERT INTO sessions (uuid, name, owner, engine, state, spec, dir, job, created_at, "
-	              "expires_at,"
-	              " hard_expires_at, idle_ms, used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-	              "tttttttiiiiii", row->uuid, row->name, row->owner, row->engine,
-	              lifecycle_state_name(SESSION_CREATING), spec, row->dir, row->job, row->created_at,
-	              row->expires_at, row->hard_expires_at, row->idle_ms, row->used_at);
+	return db_run(
+	        st->db, err,
+	        "INSERT INTO sessions (uuid, name, owner, engine, state, spec, dir, job, created_at, "
+	        "expires_at,"
+	        " hard_expires_at, idle_ms, used_at, pool) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	        "tttttttiiiiiit", row->uuid, row->name, row->owner, row->engine,
+	        lifecycle_state_name(SESSION_CREATING), spec, row->dir, row->job, row->created_at,
+	        row->expires_at, row->hard_expires_at, row->idle_ms, row->used_at, row->pool);
 }
 
 /* Read the one row of a query that was opened. */
@@ -78,7 +81,7 @@ int store_missing(struct state *st, const char *name, struct err *err)
 	const char *alive = NULL;
 	if (db_query(st->db, &q, &ignored,
 	             "SELECT group_concat(name, ', ') FROM (SELECT name FROM sessions WHERE state <> 'failed'"
-	             " ORDER BY created_at DESC LIMIT 10)",
+	             " AND pool IS NULL ORDER BY created_at DESC LIMIT 10)",
 	             "") == 0 &&
 	    query_next(&q, &ignored) > 0)
 		alive = query_text(&q, 0);
@@ -109,6 +112,7 @@ int store_by_job(struct state *st, int64_t job, struct session_row *row, struct 
 static const char *const filters[] = {
         [STORE_ALIVE] = COLUMNS "WHERE state <> 'failed' ORDER BY created_at, uuid",
         [STORE_ALL] = COLUMNS "ORDER BY created_at, uuid",
+        [STORE_WARM] = COLUMNS "WHERE pool <> '' AND state <> 'failed' ORDER BY created_at, uuid",
         [STORE_OLD_FAILED] = COLUMNS "WHERE state = 'failed' AND created_at < ? ORDER BY created_at, uuid",
 };
 
@@ -139,6 +143,18 @@ int store_has(struct state *st, const char *uuid, struct err *err)
 {
 	int64_t n = 0;
 	if (db_get_int(st->db, &n, err, "SELECT count(*) FROM sessions WHERE uuid = ?", "t", uuid))
+		return -1;
+	return n > 0;
+}
+
+/* By its last part: the state directory may be reached by another path than when the session was made. */
+int store_has_directory(struct state *st, const char *directory, struct err *err)
+{
+	int64_t n = 0;
+	if (db_get_int(st->db, &n, err,
+	               "SELECT count(*) FROM sessions WHERE substr(dir, -length(?1) - 1) = '/' || ?1"
+	               " AND state <> 'failed'",
+	               "t", directory))
 		return -1;
 	return n > 0;
 }

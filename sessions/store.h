@@ -12,6 +12,7 @@ struct session_row {
 	char uuid[ID_UUID_LEN + 1];
 	char *name, *owner, *engine, *dir;
 	char *reason, *error; /* may be NULL */
+	char *pool;           /* of a warm session: its recipe, "" when it is to go (pool.h); else NULL */
 	enum session_state state;
 	cJSON *spec; /* {"services":[names]} and what the engine keeps */
 	cJSON *plan; /* what engine->plan leaves for its prepare; not stored, may be NULL */
@@ -23,7 +24,7 @@ struct session_row {
 void store_row_free(struct session_row *row);
 
 /* Which rows store_rows gives. */
-enum store_filter { STORE_ALIVE, STORE_ALL, STORE_OLD_FAILED };
+enum store_filter { STORE_ALIVE, STORE_ALL, STORE_OLD_FAILED, STORE_WARM };
 
 /** Insert ${row} (state `creating`). Within a transaction of the caller's, who also takes the leases. ERR_EXISTS when a
  * session of that name is alive. */
@@ -44,6 +45,9 @@ void store_rows_free(struct session_row *rows, size_t n);
 
 /** Whether any row has ${uuid}: 1, 0, or -1. */
 int store_has(struct state *st, const char *uuid, struct err *err);
+
+/** Whether an alive session has ${directory} of STATE_DIR/sessions (not always its name: pool.h): 1, 0, or -1. */
+int store_has_directory(struct state *st, const char *directory, struct err *err);
 
 /**
  * Apply ${event} to ${row}: checks the lifecycle table, changes the row (only if its state is still the one ${row} has:

@@ -5,6 +5,7 @@
 #include "sessions/cgroup.h"
 #include "sessions/marker.h"
 #include "sessions/plan.h"
+#include "sessions/pool.h"
 #include "sessions/session.h"
 #include <stdlib.h>
 #include <string.h>
@@ -68,7 +69,7 @@ static int run(const char *dir, const cJSON *plan, const char *install, struct e
 
 int session_supervise(struct state *st, const char *name, struct err *err)
 {
-	if (session_name_check(name, err))
+	if (!pool_is_name(name) && session_name_check(name, err))
 		return -1;
 	cleanup_free char *dir = state_path(st, "sessions/%s", name);
 	cleanup_free char *lock_path = mem_printf("%s/supervisor.lock", dir);
