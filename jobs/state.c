@@ -112,6 +112,13 @@ static const char *const migrations[] = {
 
         /* a warm session, started before anybody asked: what it is made of; '' once it is not wanted any more. */
         "ALTER TABLE sessions ADD COLUMN pool TEXT;",
+
+        /* sessions: `generation` grows with every change, whoever makes it, so that a row that comes from an old backup is known by
+         * a lease file that is ahead of it. A change that sets it itself is the restoring of such a row. */
+        "ALTER TABLE sessions ADD COLUMN generation INTEGER NOT NULL DEFAULT 1;"
+        "CREATE TRIGGER sessions_generation AFTER UPDATE ON sessions WHEN new.generation = old.generation "
+        "BEGIN"
+        " UPDATE sessions SET generation = old.generation + 1 WHERE uuid = old.uuid; END;",
         NULL,
 };
 

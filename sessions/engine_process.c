@@ -72,13 +72,6 @@ static int process_prepare(struct job *job, const struct session_row *row, struc
 	return plan_write(job_state(job), row, err);
 }
 
-/* What it was called when it was made, and its directory still is. */
-static const char *first_name(const struct session_row *row)
-{
-	const char *slash = strrchr(row->dir, '/');
-	return slash ? slash + 1 : row->name;
-}
-
 static int spawn(struct state *st, const struct session_row *row, const char *marker, int log, int ready,
                  struct err *err)
 {
@@ -88,7 +81,8 @@ static int spawn(struct state *st, const struct session_row *row, const char *ma
 	cleanup_free char *install = mem_printf("CODEFOUNDRY_INSTALL=%s", st->install);
 	cleanup_free char *uuid = mem_printf("CODEFOUNDRY_SESSION=%s", row->uuid);
 	cleanup_free char *name = mem_printf("CODEFOUNDRY_SESSION_NAME=%s", row->name);
-	const char *argv[] = {proc_self(), "session", "supervise", first_name(row), "--env", env_file, NULL};
+	const char *argv[] = {proc_self(), "session", "supervise", store_directory(row),
+	                      "--env",     env_file,  NULL};
 	const char *env[] = {state, path, install, uuid, name, NULL};
 	struct proc_spec spec = PROC_SPEC_INIT;
 	spec.argv = argv;

@@ -3,9 +3,11 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/mutant.h"
+#include "sessions/lease_file.h"
 #include "sessions/operation.h"
 #include "sessions/receipt.h"
 #include "sessions/step.h"
+#include <stdlib.h>
 #include <string.h>
 
 int operation_find(struct state *st, const char *name, struct session_row *row, struct err *err)
@@ -110,16 +112,28 @@ static int stop_services(struct state *st, const struct engine *engine, const st
 static int remove_files(struct state *st, const struct session_row *row, int64_t job, struct err *err)
 {
 	int64_t step;
+	if (!row->dir)
+		return 0;
 	return step_begin(st, row, job, "down", "files", row->dir, &step, err) ||
 	                       tree_remove(row->dir, err) || step_done(st, step, "files", err)
 	               ? -1
 	               : 0;
 }
 
+/* A row of an old backup whose name, and with it the directory, is another session's by now. */
+static void leave_directory(struct state *st, struct session_row *row)
+{
+	if (!row->dir || !lease_file_foreign(st, store_directory(row), row->uuid))
+		return;
+	free(row->dir);
+	row->dir = NULL;
+}
+
 int operation_finish(struct state *st, struct session_row *row, int64_t job, cJSON **receipt, struct err *err)
 {
 	if (receipt)
 		*receipt = NULL;
+	leave_directory(st, row);
 	const struct engine *engine = engine_by_name(row->engine, err);
 	if (!engine)
 		return -1;

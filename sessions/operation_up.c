@@ -1,6 +1,7 @@
 #include "core/clock.h"
 #include "core/mem.h"
 #include "sessions/lease.h"
+#include "sessions/lease_file.h"
 #include "sessions/operation.h"
 #include "sessions/plan.h"
 #include "sessions/step.h"
@@ -9,8 +10,9 @@
 
 static int make_dir(struct job *job, const struct engine *engine, struct session_row *row, struct err *err)
 {
-	(void)job, (void)engine;
-	return plan_make_dir(row, err);
+	(void)engine;
+	/* before anything is made by which it would have to be found again */
+	return plan_make_dir(row, err) || lease_file_write(job_state(job), row->uuid, err) ? -1 : 0;
 }
 
 static int prepare(struct job *job, const struct engine *engine, struct session_row *row, struct err *err)

@@ -2,6 +2,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "sessions/lease_file.h"
 #include "sessions/operation.h"
 #include "sessions/pool.h"
 #include "sessions/receipt.h"
@@ -59,7 +60,10 @@ static int look_expired(struct state *st, struct session_row *row, int64_t now, 
 		return 0;
 	if (!hard && row->state == SESSION_RUNNING && row->idle_ms && until > now) {
 		until = row->hard_expires_at && until > row->hard_expires_at ? row->hard_expires_at : until;
-		return store_expire_at(st, row, until, used, err);
+		if (store_expire_at(st, row, until, used, err))
+			return -1;
+		lease_file_sync(st, row->name, row->uuid);
+		return 0;
 	}
 	add(f, REAP_SESSION, row->name, row->uuid, hard ? REASON_EXPIRED : REASON_IDLE);
 	return 0;

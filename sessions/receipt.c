@@ -24,7 +24,7 @@ static int64_t look(struct state *st, const struct engine *engine, const struct 
 	json_add_bool(j, "ok", true);
 	int objects = engine->left(st, row, j, err),
 	    ports = objects < 0 ? -1 : lease_held(st, row->uuid, err);
-	long files = tree_count(row->dir);
+	long files = row->dir ? tree_count(row->dir) : 0;
 	if (objects < 0 || ports < 0)
 		return -1;
 	json_add_int(j, "ports", ports);

@@ -1,5 +1,6 @@
 #include "core/clock.h"
 #include "core/mem.h"
+#include "sessions/lease_file.h"
 #include "sessions/operation.h"
 #include "sessions/session.h"
 
@@ -35,6 +36,7 @@ static int extend_run(struct job *job, struct err *err)
 		               clock_iso(row.hard_expires_at, iso, sizeof(iso)));
 	if (store_expire_at(st, &row, at, now, err))
 		return -1;
+	lease_file_sync(st, name, row.uuid);
 	state_ring(st);
 	cJSON *result = json_object();
 	json_add_text(result, "name", name);

@@ -2,6 +2,7 @@
 #include "core/mem.h"
 #include "sessions/admission.h"
 #include "sessions/lease.h"
+#include "sessions/lease_file.h"
 #include "sessions/name.h"
 #include "sessions/operation.h"
 #include "sessions/pool.h"
@@ -68,6 +69,8 @@ static int claim(struct job *job, struct session_row *want, struct session_row *
 		db_rollback(st->db);
 		rc = err->code == ERR_STATE ? 0 : -1; /* it was retired just now: another is made */
 	}
+	if (rc == 1)
+		lease_file_follow(st, row->uuid);
 	guard_release(st, &guard);
 	return rc;
 }

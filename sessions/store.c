@@ -1,12 +1,13 @@
 #include "sessions/store.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "sessions/lease_file.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define COLUMNS                                                                                              \
 	"SELECT uuid, name, owner, engine, state, reason, error, spec, dir, job, created_at, started_at,"    \
-	" stopped_at, expires_at, hard_expires_at, idle_ms, used_at, pool FROM sessions "
+	" stopped_at, expires_at, hard_expires_at, idle_ms, used_at, pool, generation FROM sessions "
 
 static void read_row(struct query *q, struct session_row *row)
 {
@@ -29,6 +30,7 @@ static void read_row(struct query *q, struct session_row *row)
 	row->idle_ms = query_int(q, 15);
 	row->used_at = query_int(q, 16);
 	row->pool = query_copy(q, 17);
+	row->generation = query_int(q, 18);
 }
 
 void store_row_free(struct session_row *row)
@@ -159,6 +161,12 @@ int store_has_directory(struct state *st, const char *directory, struct err *err
 	return n > 0;
 }
 
+const char *store_directory(const struct session_row *row)
+{
+	const char *slash = row->dir ? strrchr(row->dir, '/') : NULL;
+	return slash ? slash + 1 : "";
+}
+
 /* The update of a change of state; the state in its WHERE makes a change by another process visible. */
 static int change(struct state *st, const struct session_row *row, const struct lifecycle_step *step,
                   const char *reason, const char *error, int64_t job, struct err *err)
@@ -209,13 +217,16 @@ int store_apply(struct state *st, struct session_row *row, enum session_event ev
 		return -1;
 	}
 	row->state = step->to;
+	row->generation++;
 	row->job = job ? job : row->job;
 	if (reason) {
 		free(row->reason);
 		row->reason = mem_strdup(reason);
 	}
-	if (own)
+	if (own) {
+		lease_file_follow(st, row->uuid);
 		state_ring(st);
+	}
 	return 0;
 }
 
@@ -227,6 +238,7 @@ int store_expire_at(struct state *st, struct session_row *row, int64_t expires_a
 		return -1;
 	row->expires_at = expires_at;
 	row->used_at = used_at;
+	row->generation++;
 	return 0;
 }
 

@@ -10,7 +10,8 @@
 
 struct session_row {
 	char uuid[ID_UUID_LEN + 1];
-	char *name, *owner, *engine, *dir;
+	char *name, *owner, *engine;
+	char *dir;            /* NULL: none that is its own */
 	char *reason, *error; /* may be NULL */
 	char *pool;           /* of a warm session: its recipe, "" when it is to go (pool.h); else NULL */
 	enum session_state state;
@@ -18,7 +19,8 @@ struct session_row {
 	cJSON *plan; /* what engine->plan leaves for its prepare; not stored, may be NULL */
 	int64_t job; /* the last job that worked on it; 0: none */
 	int64_t created_at, started_at, stopped_at, expires_at, hard_expires_at, idle_ms,
-	        used_at; /* ms; 0: unset */
+	        used_at;    /* ms; 0: unset */
+	int64_t generation; /* grows with every change of the row */
 };
 #define cleanup_row __attribute__((cleanup(store_row_free)))
 void store_row_free(struct session_row *row);
@@ -49,15 +51,19 @@ int store_has(struct state *st, const char *uuid, struct err *err);
 /** Whether an alive session has ${directory} of STATE_DIR/sessions (not always its name: pool.h): 1, 0, or -1. */
 int store_has_directory(struct state *st, const char *directory, struct err *err);
 
+/** The name of its directory in STATE_DIR/sessions, not always that of the session; "" when it has none of its own. Borrowed. */
+const char *store_directory(const struct session_row *row);
+
 /**
  * Apply ${event} to ${row}: checks the lifecycle table, changes the row (only if its state is still the one ${row} has:
  * else ERR_STATE) and brings what the table's actions say. ${reason} and ${error} replace those of the row unless NULL;
- * ${job} is recorded unless 0. Opens a transaction unless one is open. Rings. ${row} follows.
+ * ${job} is recorded unless 0. Opens a transaction unless one is open; in its own, the lease file of a session that stays follows
+ * the row after it. Rings. ${row} follows.
  */
 int store_apply(struct state *st, struct session_row *row, enum session_event event, const char *reason,
                 const char *error, int64_t job, struct err *err);
 
-/** Set expires_at and used_at. */
+/** Set expires_at and used_at; the lease file is left to the caller (lease_file.h). */
 int store_expire_at(struct state *st, struct session_row *row, int64_t expires_at, int64_t used_at,
                     struct err *err);
 
