@@ -312,7 +312,7 @@ define BENCH_PEERS
 { command -v npm >/dev/null || { $(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -qy --no-install-recommends nodejs npm; }; } && \
 npm install --no-audit --no-fund --silent --prefix "$$peers" telegraf@4 ws@8 >/dev/null || exit 1
 endef
-bench: build $(BENCH) $(BUILD)/bench/echo ## Side by side with peers, as ratios (BENCHES="bot gateway work containers", BENCH_AT_ONCE=10 containers at once)
+bench: build $(BENCH) $(BUILD)/bench/echo ## Side by side with peers, as ratios (BENCHES="bot gateway work warm containers", BENCH_AT_ONCE=10 containers at once)
 	@peers=$$(mktemp -d); trap 'rm -rf "$$peers"' EXIT; trap 'exit 1' INT TERM; \
 	 $(if $(filter bot gateway,$(BENCHES)),$(BENCH_PEERS);) \
 	 timeout 1200 $(BENCH) $(RUN) $(BUILD)/bench/echo bench "$$peers/node_modules" $(BENCHES)

@@ -51,6 +51,7 @@ _Noreturn void give_up(const char *fmt, ...) __attribute__((format(printf, 1, 2)
 void bench_bot(const struct bench *b);
 void bench_gateway(const struct bench *b);
 void bench_work(const struct bench *b);
+void bench_warm(const struct bench *b);
 void bench_containers(const struct bench *b);
 
 #endif

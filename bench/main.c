@@ -1,4 +1,4 @@
-/* Usage: bench PROGRAM BARE-ECHO SCRIPTS NODE_MODULES [bot|gateway|work|containers]… */
+/* Usage: bench PROGRAM BARE-ECHO SCRIPTS NODE_MODULES [bot|gateway|work|warm|containers]… */
 #include "bench/bench.h"
 #include "core/clock.h"
 #include "core/file.h"
@@ -14,6 +14,7 @@ static const struct {
 } comparisons[] = {{"bot", bench_bot},
                    {"gateway", bench_gateway},
                    {"work", bench_work},
+                   {"warm", bench_warm},
                    {"containers", bench_containers}};
 
 static char dir[] = "/tmp/cfb-XXXXXX";
@@ -41,7 +42,7 @@ int main(int argc, char **argv)
 {
 	if (argc < 5) {
 		fprintf(stderr, "usage: bench PROGRAM BARE-ECHO SCRIPTS NODE_MODULES "
-		                "[bot|gateway|work|containers]…\n");
+		                "[bot|gateway|work|warm|containers]…\n");
 		return 2;
 	}
 	struct bench b = {
