@@ -126,7 +126,7 @@ history: ## Earlier test runs
 	@$(CLI) test history
 
 ##@ Any session
-.PHONY: start-session stop-session restart-session list-sessions show-session wait-session attach-session extend-session stats top auto-cleanup
+.PHONY: start-session stop-session restart-session list-sessions show-session wait-session attach-session extend-session pin-session unpin-session stats top auto-cleanup
 start-session: ## Start one, or resume a stopped one (SESSION=demo; without: a name is made)
 	@$(CLI) session start -- $(NAME)
 
@@ -150,6 +150,12 @@ attach-session: ## A shell in one (SESSION=demo [SERVICE=gateway])
 
 extend-session: ## Let one live longer (SESSION=demo MINUTES=60)
 	@$(CLI) session extend $${MINUTES:+--minutes "$$MINUTES"} -- $(NAME)
+
+pin-session: ## Let one live until it is unpinned or stopped (SESSION=demo)
+	@$(CLI) session pin -- $(NAME)
+
+unpin-session: ## Let it expire again (SESSION=demo)
+	@$(CLI) session unpin -- $(NAME)
 
 stats: ## CPU, memory and processes of each service ([SESSION=demo])
 	@$(CLI) session stats -- $(NAME)

@@ -124,6 +124,30 @@ static int extend(struct call *c, const char *name, const char *rest, struct err
 	return call_job(c, "session.extend", args, name, head, err);
 }
 
+static int set_pinned(struct call *c, const char *name, const char *kind, enum text_id title_id,
+                      struct err *err)
+{
+	int rc = call_check_session(c, name, err);
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	cJSON *args = json_object();
+	json_add_text(args, "name", name);
+	cleanup_free char *head = title(c, title_id, name);
+	return call_job(c, kind, args, name, head, err);
+}
+
+static int pin(struct call *c, const char *name, const char *rest, struct err *err)
+{
+	(void)rest;
+	return set_pinned(c, name, "session.pin", T_SESSION_PINNING, err);
+}
+
+static int unpin(struct call *c, const char *name, const char *rest, struct err *err)
+{
+	(void)rest;
+	return set_pinned(c, name, "session.unpin", T_SESSION_UNPINNING, err);
+}
+
 static void add_services(struct str *out, const cJSON *session)
 {
 	const cJSON *item;
@@ -153,12 +177,13 @@ static int show(struct call *c, const char *name, const char *rest, struct err *
 	int64_t left = json_int(session, "expires_at", 0) - clock_now_ms();
 	texts_ago(c->lang, json_int(session, "age_ms", 0), age);
 	texts_left(c->lang, left, expires);
+	const char *pinned = json_bool(session, "pinned", false) ? texts_raw(c->lang, T_SESSION_PIN) : NULL;
 	add_services(&detail, session);
 	return call_text(c, T_SESSION_SHOW,
 	                 TEXT_ARGS({"session", name}, {"state", json_text(session, "state")},
 	                           {"owner", json_text(session, "owner")},
 	                           {"engine", json_text(session, "engine")}, {"age", age},
-	                           {"expires", expires}, {"detail", str_text(&detail)}),
+	                           {"expires", pinned ? pinned : expires}, {"detail", str_text(&detail)}),
 	                 err);
 }
 
@@ -184,9 +209,14 @@ static const struct subcommand {
 	bool needs_name;
 	int (*run)(struct call *c, const char *name, const char *rest, struct err *err);
 } subcommands[] = {
-        {"start", ROLE_OPERATOR, false, start},    {"stop", ROLE_OPERATOR, true, stop},
-        {"restart", ROLE_OPERATOR, true, restart}, {"show", ROLE_VIEWER, true, show},
-        {"extend", ROLE_OPERATOR, true, extend},   {"logs", ROLE_OPERATOR, true, logs},
+        {"start", ROLE_OPERATOR, false, start},
+        {"stop", ROLE_OPERATOR, true, stop},
+        {"restart", ROLE_OPERATOR, true, restart},
+        {"show", ROLE_VIEWER, true, show},
+        {"extend", ROLE_OPERATOR, true, extend},
+        {"logs", ROLE_OPERATOR, true, logs},
+        {"pin", ROLE_ADMIN, true, pin},
+        {"unpin", ROLE_ADMIN, true, unpin},
 };
 
 static int unknown(struct call *c, const char *word, struct err *err)
@@ -228,9 +258,11 @@ static int run(struct call *c, const char *args, struct err *err)
 const struct command cmd_session = {
         .name = "session",
         .role = ROLE_VIEWER,
-        .about = {"Start, stop, restart, show or extend a session, or read its logs",
-                  "Запустить, остановить, перезапустить, показать или продлить сессию, прочесть её журнал"},
-        .usage = "/session start|stop|restart|show|extend|logs <name>",
+        .about =
+                {"Start, stop, restart, show, extend or pin a session, or read its logs",
+                 "Запустить, остановить, перезапустить, показать, продлить или закрепить сессию, прочесть её "
+                 "журнал"},
+        .usage = "/session start|stop|restart|show|extend|logs|pin|unpin <name>",
         .example = "/session start demo",
         .run = run,
 };

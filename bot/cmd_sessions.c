@@ -13,9 +13,13 @@ static void add_line(struct str *html, enum lang lang, const cJSON *session)
 	str_add_html(html, name ? name : "?");
 	str_add(html, "</b> – ");
 	str_add_html(html, state ? state : "?");
-	str_add(html, ", ⏳ ");
-	str_add(html, left);
-	str_add(html, ", ");
+	if (json_bool(session, "pinned", false)) {
+		str_add(html, ", 📌, ");
+	} else {
+		str_add(html, ", ⏳ ");
+		str_add(html, left);
+		str_add(html, ", ");
+	}
 	str_add_html(html, json_text_or(session, "owner", "?"));
 	str_addc(html, '\n');
 }

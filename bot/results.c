@@ -98,6 +98,11 @@ static void session_extended(enum lang lang, const struct job_row *row, struct s
 	          TEXT_ARGS({"session", json_text(row->result, "name")}, {"expires", expires}));
 }
 
+static void session_pinned(enum lang lang, const struct job_row *row, struct str *out)
+{
+	texts_add(out, lang, T_SESSION_PINNED, TEXT_ARGS({"session", json_text(row->result, "name")}));
+}
+
 static void add_failures(enum lang lang, const cJSON *scenarios, struct str *out)
 {
 	const cJSON *s;
@@ -150,6 +155,8 @@ static const struct {
         {"session.restart", session_started},
         {"session.stop", session_stopped},
         {"session.extend", session_extended},
+        {"session.pin", session_pinned},
+        {"session.unpin", session_extended},
         {"test.run", test_done},
 };
 

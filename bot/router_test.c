@@ -42,6 +42,9 @@ static void commands_are_answered(void **state)
 	        {5, "/session start ../../etc", "❌"},
 	        {5, "/session start a b/../c", "⏳"},
 	        {5, "/session extend x 99y", "is not a time"},
+	        {5, "/session pin x", "/session pin needs the role admin"},
+	        {5, "/session unpin x", "needs the role admin"},
+	        {7, "/session pin nosuch", "❌"},
 	        {5, "/new", "Types: telegram-bot"},
 	        {5, "/new web-servce shop", "There is no project type"},
 	        {5, "/new web-service Shop!", "cannot name a project"},
@@ -391,7 +394,9 @@ static void sessions_belong_to_their_owner(void **state)
 	        {5, "/session extend demo 2h", "Extending session demo", 2},
 	        {5, "/test demo", "Testing all, demo", 3},
 	        {5, "/test status", "Testing status", 4},
-	        {7, "/session stop demo now", "Stopping session demo", 5},
+	        {7, "/session pin demo", "Pinning session demo", 5},
+	        {7, "/session unpin demo", "Unpinning session demo", 6},
+	        {7, "/session stop demo now", "Stopping session demo", 7},
 	};
 	(void)state;
 	struct test_bot t;
@@ -406,6 +411,20 @@ static void sessions_belong_to_their_owner(void **state)
 	                &t, "SELECT json_extract(args, '$.minutes') FROM jobs WHERE kind = 'session.extend'"),
 	        120);
 	assert_int_equal(test_bot_state_int(&t, "SELECT count(*) FROM audit WHERE outcome = 'denied'"), 5);
+	test_bot_close(&t);
+}
+
+static void a_pin_is_shown(void **state)
+{
+	(void)state;
+	struct test_bot t;
+	test_bot_open(&t, NO_GATEWAY, NULL);
+	add_session(&t, "demo", "tg:5");
+	assert_has(test_bot_ask(&t, 1, 5, "/sessions"), "⏳");
+	assert_ok(db_run(t.bot.st->db, err, "UPDATE sessions SET pinned = 1", ""));
+	assert_has(test_bot_ask(&t, 2, 5, "/sessions"), "📌");
+	assert_null(strstr(test_bot_ask(&t, 3, 5, "/sessions"), "⏳"));
+	assert_has(test_bot_ask(&t, 4, 5, "/session show demo"), "never, it is pinned");
 	test_bot_close(&t);
 }
 
@@ -475,6 +494,7 @@ int main(void)
 	        cmocka_unit_test(a_locked_database_is_waited_for),
 	        cmocka_unit_test(stopping_asks_first),
 	        cmocka_unit_test(sessions_belong_to_their_owner),
+	        cmocka_unit_test(a_pin_is_shown),
 	        cmocka_unit_test(jobs_are_cancelled_by_their_owner),
 	        cmocka_unit_test(progress_survives_a_restart),
 	};

@@ -94,6 +94,9 @@ static const char *const texts[TEXT_COUNT][LANG_COUNT] = {
 	[T_SESSION_STARTING_NEW] = {"Starting a session", "Запуск сессии"},
 	[T_SESSION_RESTARTING] = {"Restarting session {session}", "Перезапуск сессии {session}"},
 	[T_SESSION_EXTENDING] = {"Extending session {session}", "Продление сессии {session}"},
+	[T_SESSION_PINNING] = {"Pinning session {session}", "Закрепление сессии {session}"},
+	[T_SESSION_UNPINNING] = {"Unpinning session {session}", "Открепление сессии {session}"},
+	[T_SESSION_PIN] = {"📌 never, it is pinned", "📌 бессрочно, закреплена"},
 	[T_SESSION_STOPPING] = {"Stopping session {session}", "Остановка сессии {session}"},
 	[T_SESSION_STOP_ASK] = {
 		"Stop session <b>{session}</b>? Its services, files and data are removed.",
@@ -156,6 +159,9 @@ static const char *const texts[TEXT_COUNT][LANG_COUNT] = {
 	[T_SESSION_EXTENDED] = {
 		"✅ Session <b>{session}</b> expires in {expires} now.",
 		"✅ Сессия <b>{session}</b> теперь истекает через {expires}."},
+	[T_SESSION_PINNED] = {
+		"📌 Session <b>{session}</b> is pinned: it lives until it is stopped or <code>/session unpin {session}</code>.",
+		"📌 Сессия <b>{session}</b> закреплена: она живёт, пока её не остановят или не открепят: <code>/session unpin {session}</code>"},
 	[T_TEST_DONE] = {
 		"{mark} <b>Test report</b> ({what})\nTotal: {total}\nPassed: {passed}\nFailed: {failed}\n{=more}Pass Rate: {rate}\n"
 		"Duration: {time}\n{=failures}",

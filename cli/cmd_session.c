@@ -28,6 +28,14 @@ static void print_extended(const cJSON *result)
 	       clock_left(json_int(result, "expires_at", 0) - clock_now_ms(), left, sizeof(left)));
 }
 
+static void print_held(const cJSON *held)
+{
+	char iso[32];
+	if (held)
+		printf("%s: no session is removed for its age before %s\n", json_text_or(held, "why", "?"),
+		       clock_iso(json_int(held, "until", 0), iso, sizeof(iso)));
+}
+
 static void print_reaped(const cJSON *result)
 {
 	const cJSON *r;
@@ -39,6 +47,7 @@ static void print_reaped(const cJSON *result)
 	printf("%d %s, %lld kept, %lld orphan%s\n", cJSON_GetArraySize(json_at(result, "removed")),
 	       json_bool(result, "dry_run", false) ? "would be removed" : "removed",
 	       (long long)json_int(result, "kept", 0), orphans, orphans == 1 ? "" : "s");
+	print_held(json_at(result, "held"));
 }
 
 /* Run ${kind} with ${owned} (transferred) and print its result with ${print}, or as JSON. */
@@ -173,6 +182,41 @@ static int verb_extend(const struct config *cfg, int argc, char **argv, struct e
 	return operate(cfg, "session.extend", args, json, print_extended, err);
 }
 
+static void print_pinned(const cJSON *result)
+{
+	char left[48];
+	if (json_bool(result, "pinned", false))
+		printf("session %s is pinned: it does not expire\n", json_text(result, "name"));
+	else
+		printf("session %s expires in %s again\n", json_text(result, "name"),
+		       clock_left(json_int(result, "expires_at", 0) - clock_now_ms(), left, sizeof(left)));
+}
+
+static int pin(const struct config *cfg, int argc, char **argv, const char *kind, const char *usage,
+               struct err *err)
+{
+	bool json = false;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {0}};
+	struct args a = {usage, table, 1, 1};
+	if (args_parse(&a, argc, argv, err))
+		return -1;
+	cJSON *args = json_object();
+	json_add_text(args, "name", a.words[0]);
+	return operate(cfg, kind, args, json, print_pinned, err);
+}
+
+static int verb_pin(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	return pin(cfg, argc, argv, "session.pin",
+	           "codefoundry session pin NAME [--json]   e.g. session pin demo", err);
+}
+
+static int verb_unpin(const struct config *cfg, int argc, char **argv, struct err *err)
+{
+	return pin(cfg, argc, argv, "session.unpin",
+	           "codefoundry session unpin NAME [--json]   e.g. session unpin demo", err);
+}
+
 static int verb_reap(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	bool json = false, dry = false;
@@ -204,6 +248,8 @@ int cli_session(const struct config *cfg, int argc, char **argv, struct err *err
 	        {"stop", "stop NAME [--keep] [--json]", "stop and remove (--keep: only stop)", verb_stop},
 	        {"restart", "restart NAME [SERVICE] [--json]", "restart it, or one service", verb_restart},
 	        {"extend", "extend NAME [--minutes N] [--json]", "let it live longer", verb_extend},
+	        {"pin", "pin NAME [--json]", "let it live until it is unpinned or stopped", verb_pin},
+	        {"unpin", "unpin NAME [--json]", "let it expire again", verb_unpin},
 	        {"list", "list [--all] [--json]", "the sessions (--all: failed ones too)", session_verb_list},
 	        {"show", "show NAME [--json]", "services and addresses, or the receipt", session_verb_show},
 	        {"attach", "attach NAME [SERVICE]", "a shell in it (Ctrl-D ends it)", session_verb_attach},

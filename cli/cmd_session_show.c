@@ -58,6 +58,17 @@ static void say_unknown(void)
 	        "says why\n");
 }
 
+/* "9 min, idle": which end is next, and when. */
+static void add_left(cJSON *row)
+{
+	char left[48];
+	const char *ends = json_text_or(row, "ends", "?");
+	clock_left(json_int(row, "expires_at", 0) - clock_now_ms(), left, sizeof(left));
+	bool pinned = json_bool(row, "pinned", false);
+	cleanup_free char *cell = pinned ? mem_strdup(ends) : mem_printf("%s, %s", left, ends);
+	json_add_text(row, "left", cell);
+}
+
 /* What the table shows besides the row: how many services are up, and times no finer than people care. */
 static void add_cells(cJSON *row)
 {
@@ -75,8 +86,7 @@ static void add_cells(cJSON *row)
 		snprintf(buf, sizeof(buf), "%d/%d", up, all);
 	json_add_text(row, "up", buf);
 	json_add_text(row, "age", clock_rough(json_int(row, "age_ms", 0), buf, sizeof(buf)));
-	json_add_text(row, "left",
-	              clock_left(json_int(row, "expires_at", 0) - clock_now_ms(), buf, sizeof(buf)));
+	add_left(row);
 }
 
 static void print_list(cJSON *rows)
@@ -123,6 +133,17 @@ int session_verb_list(const struct config *cfg, int argc, char **argv, struct er
 	return 0;
 }
 
+static void print_end(const cJSON *s)
+{
+	char left[48];
+	int64_t at = json_int(s, "expires_at", 0);
+	if (json_bool(s, "pinned", false))
+		printf("  pinned: it does not expire\n");
+	else if (at && json_text(s, "ends"))
+		printf("  expires in %s (%s)\n", clock_left(at - clock_now_ms(), left, sizeof(left)),
+		       strcmp(json_text(s, "ends"), "age") ? "unless it is used" : "its greatest age");
+}
+
 static void print_session(const cJSON *s)
 {
 	static const struct term_column columns[] = {
@@ -130,6 +151,7 @@ static void print_session(const cJSON *s)
 	const char *reason = json_text(s, "reason");
 	printf("%s: %s, owner %s, engine %s%s%s\n", json_text(s, "name"), json_text(s, "state"),
 	       json_text(s, "owner"), json_text(s, "engine"), reason ? ", " : "", reason ? reason : "");
+	print_end(s);
 	session_print_endpoints(json_at(s, "endpoints"));
 	if (cJSON_GetArraySize(json_at(s, "services")))
 		term_table(columns, ARRAY_LEN(columns), json_at(s, "services"));

@@ -1,4 +1,5 @@
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/mem.h"
 #include <stdio.h>
 #include <string.h>
@@ -6,6 +7,8 @@
 
 #define YEAR_0_MS (-62167219200000)
 #define YEAR_9999_MS 253402300799999
+
+int64_t clock_ahead_ms;
 
 static int64_t read_ms(clockid_t id)
 {
@@ -16,12 +19,25 @@ static int64_t read_ms(clockid_t id)
 
 int64_t clock_now_ms(void)
 {
-	return read_ms(CLOCK_REALTIME);
+	return read_ms(CLOCK_REALTIME) + clock_ahead_ms;
 }
 
 int64_t clock_mono_ms(void)
 {
 	return read_ms(CLOCK_MONOTONIC);
+}
+
+int64_t clock_boot_ms(void)
+{
+	return read_ms(CLOCK_BOOTTIME);
+}
+
+char *clock_boot_id(char *buf, size_t size)
+{
+	if (file_peek("/proc/sys/kernel/random/boot_id", buf, size) <= 0)
+		snprintf(buf, size, "?");
+	buf[strcspn(buf, "\n")] = '\0';
+	return buf;
 }
 
 char *clock_iso(int64_t ms, char *buf, size_t size)

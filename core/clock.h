@@ -1,4 +1,5 @@
-/* Two clocks: wall time for what people and databases see, monotonic time for deadlines. */
+/* Three clocks: wall time for what people and databases see, monotonic time for deadlines, time since boot to see the wall clock
+ * jump. */
 #ifndef CORE_CLOCK_H
 #define CORE_CLOCK_H
 
@@ -8,8 +9,18 @@
 /** UTC milliseconds since the epoch. */
 int64_t clock_now_ms(void);
 
+/* How far clock_now_ms() goes ahead of the kernel: tests set the wall clock of their process with it. */
+extern int64_t clock_ahead_ms;
+
 /** Milliseconds on CLOCK_MONOTONIC; survives changes of the wall clock. */
 int64_t clock_mono_ms(void);
+
+/** Milliseconds since this machine was started, those asleep included; the same in all processes, whatever the wall clock does. */
+int64_t clock_boot_ms(void);
+
+/** Which start of the machine that counts from, as the kernel names it; "?" where it does not. ${buf} holds at least 37 bytes;
+ * returned. */
+char *clock_boot_id(char *buf, size_t size);
 
 /** Write ${ms} (UTC since the epoch) as "2026-01-31T12:00:00.123Z"; ${buf} holds at least 25 bytes.
  * Outside the years 0 to 9999: the nearest end of them. Returns ${buf}. */

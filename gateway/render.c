@@ -47,7 +47,9 @@ static void tell_session_line(const cJSON *s, const char *bullet, enum lang lang
 {
 	char buf[64];
 	str_addf(out, "%s**%s** %s", bullet, json_text_or(s, "name", "?"), json_text_or(s, "state", "?"));
-	if (json_int(s, "expires_at", 0) > clock_now_ms())
+	if (json_bool(s, "pinned", false))
+		str_add(out, T(", pinned", ", закреплена"));
+	else if (json_int(s, "expires_at", 0) > clock_now_ms())
 		str_addf(out, T(", %s left", ", осталось %s"),
 		         units(lang, clock_left(json_int(s, "expires_at", 0) - clock_now_ms(), buf, 64)));
 	if (json_text(s, "owner"))

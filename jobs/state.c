@@ -119,6 +119,11 @@ static const char *const migrations[] = {
         "CREATE TRIGGER sessions_generation AFTER UPDATE ON sessions WHEN new.generation = old.generation "
         "BEGIN"
         " UPDATE sessions SET generation = old.generation + 1 WHERE uuid = old.uuid; END;",
+
+        /* clock: the wall clock and the time since `boot` when somebody looked last, to see it jump. */
+        "CREATE TABLE clock ("
+        " one INTEGER PRIMARY KEY CHECK (one = 1), boot TEXT NOT NULL, boot_ms INTEGER NOT NULL,"
+        " wall_ms INTEGER NOT NULL, held_until INTEGER NOT NULL DEFAULT 0, why TEXT) STRICT;",
         NULL,
 };
 

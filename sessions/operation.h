@@ -22,6 +22,9 @@
 /** The alive session called ${name}; ERR_NOT_FOUND tells of a removal or a failure that is remembered. */
 int operation_find(struct state *st, const char *name, struct session_row *row, struct err *err);
 
+/** 0 when ${args} names no "uuid" or that of ${row}: a button is pressed later than it was made. Else -1 with ERR_NOT_FOUND. */
+int operation_meant(const struct session_row *row, const cJSON *args, struct err *err);
+
 /** Find the row ${job} works on and take its guard, waiting for it. Returns 1 with both, 0 when there is none, or -1. */
 int operation_own(struct job *job, int *guard, struct session_row *row, struct err *err);
 

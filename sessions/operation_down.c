@@ -32,6 +32,14 @@ int operation_find(struct state *st, const char *name, struct session_row *row, 
 	return -1;
 }
 
+int operation_meant(const struct session_row *row, const cJSON *args, struct err *err)
+{
+	if (!strcmp(json_text_or(args, "uuid", row->uuid), row->uuid))
+		return 0;
+	return err_set(err, ERR_NOT_FOUND,
+	               "the session %s that was meant is gone; another one is called so now", row->name);
+}
+
 int operation_running(const struct session_row *row, struct err *err)
 {
 	return row->state == SESSION_RUNNING

@@ -2,7 +2,8 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
-#include "sessions/lease_file.h"
+#include "sessions/clock_watch.h"
+#include "sessions/expiry.h"
 #include "sessions/operation.h"
 #include "sessions/pool.h"
 #include "sessions/receipt.h"
@@ -37,38 +38,6 @@ void reap_free(struct reap_finding *list, size_t n)
 	free(list);
 }
 
-/* -1: the engine does not answer. */
-static int64_t last_use(struct state *st, const struct session_row *row)
-{
-	struct err ignored = {0};
-	const struct engine *engine = engine_by_name(row->engine, &ignored);
-	int64_t at = engine ? engine->used_at(st, row) : 0;
-	if (at < 0)
-		return at;
-	return at > row->used_at ? at : row->used_at;
-}
-
-/* Expired, unless its own activity moves the idle limit. */
-static int look_expired(struct state *st, struct session_row *row, int64_t now, struct findings *f,
-                        struct err *err)
-{
-	if (row->state != SESSION_RUNNING && row->state != SESSION_STOPPED)
-		return 0;
-	bool hard = row->hard_expires_at && row->hard_expires_at <= now;
-	int64_t used = last_use(st, row), until = used + row->idle_ms;
-	if (!hard && used < 0) /* perhaps it was used just now */
-		return 0;
-	if (!hard && row->state == SESSION_RUNNING && row->idle_ms && until > now) {
-		until = row->hard_expires_at && until > row->hard_expires_at ? row->hard_expires_at : until;
-		if (store_expire_at(st, row, until, used, err))
-			return -1;
-		lease_file_sync(st, row->name, row->uuid);
-		return 0;
-	}
-	add(f, REAP_SESSION, row->name, row->uuid, hard ? REASON_EXPIRED : REASON_IDLE);
-	return 0;
-}
-
 /* In a state that only lasts while an operation holds the guard, and none does: it was killed. Its job may be run again
  * later; that finds what we left, which is nothing, and begins anew. */
 static int look_abandoned(struct state *st, const struct session_row *row, int64_t now, struct findings *f,
@@ -84,8 +53,8 @@ static int look_abandoned(struct state *st, const struct session_row *row, int64
 	return 0;
 }
 
-static int look_alive(struct state *st, struct session_row *row, int64_t now, bool expired,
-                      struct findings *f, struct err *err)
+static int look_alive(struct state *st, struct session_row *row, int64_t now, int64_t held_until,
+                      bool expired, struct findings *f, struct err *err)
 {
 	struct err why = {0};
 	const struct engine *engine = engine_by_name(row->engine, &why);
@@ -104,19 +73,23 @@ static int look_alive(struct state *st, struct session_row *row, int64_t now, bo
 		add(f, REAP_SESSION, row->name, row->uuid, REASON_RETIRED);
 		return 0;
 	}
-	return expired && row->expires_at <= now ? look_expired(st, row, now, f, err) : 0;
+	const char *reason = NULL;
+	int due = expired ? expiry_due(st, row, now, held_until, &reason, err) : 0;
+	if (due > 0)
+		add(f, REAP_SESSION, row->name, row->uuid, reason);
+	return due < 0 ? -1 : 0;
 }
 
 static int look_rows(struct state *st, bool expired, struct findings *f, struct err *err)
 {
 	struct session_row *rows = NULL;
 	size_t n = 0;
-	int64_t now = clock_now_ms(), keep = 3600000 * config_int(st->cfg, "SESSION_MAX_AGE_HOURS");
-	if (store_rows(st, STORE_ALIVE, 0, &rows, &n, err))
+	int64_t now = clock_now_ms(), keep = 3600000 * config_int(st->cfg, "SESSION_MAX_AGE_HOURS"), held = 0;
+	if (clock_watch_look(st, &held, err) || store_rows(st, STORE_ALIVE, 0, &rows, &n, err))
 		return -1;
 	int rc = 0;
 	for (size_t i = 0; i < n && rc == 0; i++)
-		rc = look_alive(st, &rows[i], now, expired, f, err);
+		rc = look_alive(st, &rows[i], now, held, expired, f, err);
 	store_rows_free(rows, n);
 	if (rc || store_rows(st, STORE_OLD_FAILED, now - keep, &rows, &n, err))
 		return -1;

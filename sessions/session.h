@@ -14,14 +14,18 @@ extern const struct setting session_settings[];
  * Kinds; args → result:
  *  session.start   {name?, services?: [text], compose?: [absolute path of a compose file], env_file?: absolute path}  → {name, uuid, engine, ready_ms, expires_at, endpoints: [{service, name, url}]}
  *                  name absent: one is generated. A stopped session is resumed.
- *  session.stop    {name, keep?: bool}         → {name, receipt: {ok, <what the engine makes: processes, or containers, networks, volumes>, ports, files,
+ *  session.stop    {name, keep?: bool, uuid?}  → {name, receipt: {ok, <what the engine makes: processes, or containers, networks, volumes>, ports, files,
  *                                               leases, rows}} (all counts are what is LEFT)
  *  session.restart {name, service?}            → as start
- *  session.extend  {name, minutes}             → {name, expires_at}
- *  session.reap    {dry_run?: bool}            → {removed: [{name, reason, receipt}], kept: N, orphans: N}
+ *  session.extend  {name, minutes, uuid?}      → {name, expires_at}
+ *  session.pin     {name}                      → {name, pinned: true, expires_at}
+ *  session.unpin   {name}                      → {name, pinned: false, expires_at}
+ *  session.reap    {dry_run?: bool}            → {removed: [{name, reason, receipt}], kept: N, orphans: N, and
+ *                                               held: {until, why} when nothing is removed for its age until then}
+ * uuid: only if it is still that one which is called so.
  */
 extern const struct job_kind session_start_kind, session_stop_kind, session_restart_kind, session_extend_kind,
-        session_reap_kind;
+        session_pin_kind, session_unpin_kind, session_reap_kind;
 
 /* Looks for expired sessions and orphans and enqueues session.reap. */
 extern const struct worker_task session_reap_task;
@@ -30,7 +34,7 @@ extern const struct worker_task session_reap_task;
 int session_name_check(const char *name, struct err *err);
 
 /** Alive sessions (with ${all} also failed ones kept for their reason, and warm ones, which have warm: true) as an array of
- * {name, uuid, owner, engine, state, created_at, expires_at, age_ms, reason, warm?, endpoints, services: [{name, state, pid, restarts, and health, image,
+ * {name, uuid, owner, engine, state, created_at, expires_at, hard_expires_at, pinned, ends: "idle|age|pinned", age_ms, reason, warm?, endpoints, services: [{name, state, pid, restarts, and health, image,
  * ports where the engine has them}]}; times in ms, services from the engine, now. */
 cJSON *sessions_list(struct state *st, bool all, struct err *err);
 

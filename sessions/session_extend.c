@@ -16,6 +16,15 @@ static int64_t capped(const struct session_row *row, int64_t at)
 	return row->hard_expires_at && at > row->hard_expires_at ? row->hard_expires_at : at;
 }
 
+static int check_pin(const struct session_row *row, struct err *err)
+{
+	return row->pinned
+	               ? err_set(err, ERR_STATE,
+	                         "session %s is pinned: it does not expire, so there is nothing to extend",
+	                         row->name)
+	               : 0;
+}
+
 static int extend_run(struct job *job, struct err *err)
 {
 	struct state *st = job_state(job);
@@ -26,14 +35,18 @@ static int extend_run(struct job *job, struct err *err)
 		return -1;
 	if (minutes < 1 || minutes > MINUTES_MAX)
 		return err_set(err, ERR_INVALID, "minutes must be a whole number from 1 to %d", MINUTES_MAX);
-	if (operation_find(st, name, &row, err))
+	if (operation_find(st, name, &row, err) || operation_meant(&row, job_args(job), err) ||
+	    check_pin(&row, err))
 		return -1;
 	int64_t at = capped(&row, later(row.expires_at, now) + minutes * 60000);
 	char iso[32], shown[32];
 	if (at <= row.expires_at)
-		return err_set(err, ERR_QUOTA,
-		               "session %s cannot live longer than until %s (SESSION_MAX_AGE_HOURS)", name,
-		               clock_iso(row.hard_expires_at, iso, sizeof(iso)));
+		return err_set(
+		        err, ERR_QUOTA,
+		        "session %s cannot live longer than until %s (SESSION_MAX_AGE_HOURS), unless an "
+		        "admin pins it: /session pin %s in the chat, or codefoundry session pin %s in a "
+		        "terminal of this machine",
+		        name, clock_iso(row.hard_expires_at, iso, sizeof(iso)), name, name);
 	if (store_expire_at(st, &row, at, now, err))
 		return -1;
 	lease_file_sync(st, name, row.uuid);

@@ -2,6 +2,7 @@
 #include "compose/stack.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "sessions/expiry.h"
 #include "sessions/lease.h"
 #include "sessions/logs.h"
 #include "sessions/operation.h"
@@ -27,6 +28,9 @@ static cJSON *describe(struct state *st, const struct session_row *row, struct e
 	json_add_text(j, "state", lifecycle_state_name(row->state));
 	json_add_int(j, "created_at", row->created_at);
 	json_add_int(j, "expires_at", row->expires_at);
+	json_add_int(j, "hard_expires_at", row->hard_expires_at);
+	json_add_bool(j, "pinned", row->pinned);
+	json_add_text(j, "ends", expiry_next(row));
 	json_add_int(j, "age_ms", clock_now_ms() - row->created_at);
 	json_add_text(j, "reason", row->reason);
 	if (row->pool)

@@ -3,6 +3,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "sessions/clock_watch.h"
 #include "sessions/operation.h"
 #include "sessions/reap.h"
 #include "sessions/receipt.h"
@@ -144,6 +145,21 @@ static cJSON *plan_of(const struct reap_finding *list, size_t n, int *orphans)
 	return removed;
 }
 
+static void add_held(struct job *job, cJSON *result)
+{
+	int64_t until;
+	char iso[32];
+	cleanup_free char *why = clock_watch_why(job_state(job), clock_now_ms(), &until);
+	if (!why)
+		return;
+	cJSON *held = json_object();
+	json_add_int(held, "until", until);
+	json_add_text(held, "why", why);
+	json_add(result, "held", held);
+	job_log(job, "%s: no session is removed for its age before %s", why,
+	        clock_iso(until, iso, sizeof(iso)));
+}
+
 static int set_result(struct job *job, cJSON *removed, int orphans, struct err *err)
 {
 	int64_t alive = 0;
@@ -156,6 +172,7 @@ static int set_result(struct job *job, cJSON *removed, int orphans, struct err *
 	                    "SELECT count(*) FROM sessions WHERE state <> 'failed' AND pool IS NULL", "");
 	json_add_int(result, "kept", dry ? alive - n : alive);
 	json_add_bool(result, "dry_run", dry);
+	add_held(job, result);
 	job_result(job, result);
 	job_progress(job, "done", 100, "%d sessions and %d orphans %s", n, orphans,
 	             dry ? "would be removed" : "removed");

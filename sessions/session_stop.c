@@ -70,6 +70,8 @@ static int stop_guarded(struct job *job, const char *name, bool cancelled_start,
 		return err->code == ERR_NOT_FOUND
 		               ? already_gone(job, name, cancelled_start || job_attempt(job) > 1, err)
 		               : -1;
+	if (operation_meant(&row, job_args(job), err))
+		return -1;
 	if (row.state == SESSION_FAILED)
 		return forget_failed(job, &row, err);
 	job_shield(job); /* half a stop helps nobody */
@@ -94,6 +96,8 @@ static int stop_run(struct job *job, struct err *err)
 	    (store_by_name(job_state(job), name, &row, err) && err->code != ERR_NOT_FOUND))
 		return -1;
 	err_clear(err);
+	if (row.name && operation_meant(&row, job_args(job), err))
+		return -1;
 	bool cancelled = row.name && cancel_start(job, &row);
 	int guard = GUARD_NONE;
 	if (guard_wait(job, name, OPERATION_GUARD_MS, &guard, err))

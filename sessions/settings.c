@@ -32,6 +32,14 @@ const struct setting session_settings[] = {
          .max = 24 * 365,
          .group = GROUP,
          .help = "Hours after which a session is removed, used or not; extending never goes past it"},
+        {.key = "SESSION_WARN_MINUTES",
+         .type = SETTING_INT,
+         .def = "10",
+         .max = 24 * 60,
+         .group = GROUP,
+         .help = "Minutes before its end in which the owner of a session is warned, at most half of its "
+                 "time; "
+                 "0: nobody is"},
         {.key = "SESSION_AUTO_CLEANUP",
          .type = SETTING_BOOL,
          .def = "true",

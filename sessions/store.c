@@ -7,7 +7,8 @@
 
 #define COLUMNS                                                                                              \
 	"SELECT uuid, name, owner, engine, state, reason, error, spec, dir, job, created_at, started_at,"    \
-	" stopped_at, expires_at, hard_expires_at, idle_ms, used_at, pool, generation FROM sessions "
+	" stopped_at, expires_at, hard_expires_at, idle_ms, used_at, pool, generation, warned_at, pinned"    \
+	" FROM sessions "
 
 static void read_row(struct query *q, struct session_row *row)
 {
@@ -31,6 +32,8 @@ static void read_row(struct query *q, struct session_row *row)
 	row->used_at = query_int(q, 16);
 	row->pool = query_copy(q, 17);
 	row->generation = query_int(q, 18);
+	row->warned_at = query_int(q, 19);
+	row->pinned = query_int(q, 20) != 0;
 }
 
 void store_row_free(struct session_row *row)
@@ -239,6 +242,19 @@ int store_expire_at(struct state *st, struct session_row *row, int64_t expires_a
 	row->expires_at = expires_at;
 	row->used_at = used_at;
 	row->generation++;
+	return 0;
+}
+
+int store_pin(struct state *st, struct session_row *row, bool pinned, int64_t expires_at,
+              int64_t hard_expires_at, struct err *err)
+{
+	if (db_run(st->db, err,
+	           "UPDATE sessions SET pinned = ?, expires_at = ?, hard_expires_at = ? WHERE uuid = ?",
+	           "iiit", (int64_t)pinned, expires_at, hard_expires_at, row->uuid))
+		return -1;
+	row->pinned = pinned;
+	row->expires_at = expires_at;
+	row->hard_expires_at = hard_expires_at;
 	return 0;
 }
 

@@ -18,8 +18,9 @@ struct session_row {
 	cJSON *spec; /* {"services":[names]} and what the engine keeps */
 	cJSON *plan; /* what engine->plan leaves for its prepare; not stored, may be NULL */
 	int64_t job; /* the last job that worked on it; 0: none */
-	int64_t created_at, started_at, stopped_at, expires_at, hard_expires_at, idle_ms,
-	        used_at;    /* ms; 0: unset */
+	int64_t created_at, started_at, stopped_at, expires_at, hard_expires_at, idle_ms, used_at,
+	        warned_at;  /* ms; 0: unset */
+	bool pinned;        /* does not expire */
 	int64_t generation; /* grows with every change of the row */
 };
 #define cleanup_row __attribute__((cleanup(store_row_free)))
@@ -66,6 +67,10 @@ int store_apply(struct state *st, struct session_row *row, enum session_event ev
 /** Set expires_at and used_at; the lease file is left to the caller (lease_file.h). */
 int store_expire_at(struct state *st, struct session_row *row, int64_t expires_at, int64_t used_at,
                     struct err *err);
+
+/** Pin it, or let it expire again at ${expires_at}, at the latest at ${hard_expires_at}. */
+int store_pin(struct state *st, struct session_row *row, bool pinned, int64_t expires_at,
+              int64_t hard_expires_at, struct err *err);
 
 /** Rows of sessions and steps that still name ${uuid} (a failed session's own row is no leftover), and its leases. */
 int store_count(struct state *st, const char *uuid, int64_t *rows, int64_t *leases, struct err *err);

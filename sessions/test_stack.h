@@ -27,9 +27,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const struct job_kind *const kinds[] = {&session_start_kind,   &session_stop_kind,
-                                               &session_restart_kind, &session_extend_kind,
-                                               &session_reap_kind,    NULL};
+static const struct job_kind *const kinds[] = {
+        &session_start_kind, &session_stop_kind,  &session_restart_kind, &session_extend_kind,
+        &session_pin_kind,   &session_unpin_kind, &session_reap_kind,    NULL};
 
 /* -- this program as a service: binds its ports, says that it is ready, waits for its end -- */
 
