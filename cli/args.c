@@ -1,4 +1,5 @@
 #include "cli/args.h"
+#include "core/clock.h"
 #include "core/mem.h"
 #include "core/text.h"
 #include <getopt.h>
@@ -28,6 +29,17 @@ static int span(const char *text, int64_t *seconds)
 	return 0;
 }
 
+/* "10m" ago, or "2026-01-31T12:00:00Z", as milliseconds since the epoch. Returns 0, or -1 when it is neither. */
+static int moment(const char *text, int64_t *ms)
+{
+	int64_t ago;
+	if (span(text, &ago) == 0)
+		*ms = clock_now_ms() - 1000 * ago;
+	else
+		*ms = clock_parse_iso(text);
+	return *ms > 0 ? 0 : -1;
+}
+
 static int set(const struct arg *arg, const char *value, struct err *err)
 {
 	int64_t *number = arg->target;
@@ -49,6 +61,13 @@ static int set(const struct arg *arg, const char *value, struct err *err)
 		                                     "--%s takes a time like 90s, 10m, 2h or 1d, not '%s'",
 		                                     arg->name, value)
 		                           : 0;
+	case ARG_TIME:
+		return moment(value, number)
+		               ? err_set(err, ERR_USAGE,
+		                         "--%s takes how long ago (90s, 10m, 2h, 1d) or a time like "
+		                         "2026-01-31T12:00:00Z, not '%s'",
+		                         arg->name, value)
+		               : 0;
 	case ARG_LIST:
 		if (list->n == ARGS_LIST_MAX)
 			return err_set(err, ERR_USAGE, "--%s more than %d times", arg->name, ARGS_LIST_MAX);

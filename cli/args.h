@@ -10,8 +10,8 @@
 #define ARGS_LIST_MAX 32
 #define ARGS_POSITIONAL_MAX 8
 
-/* ARG_SPAN: "90", "90s", "10m", "2h", "1d", as seconds. */
-enum arg_type { ARG_FLAG, ARG_TEXT, ARG_INT, ARG_SPAN, ARG_LIST };
+/* ARG_SPAN: "90", "90s", "10m", "2h", "1d", as seconds. ARG_TIME: that long ago, or RFC 3339, as milliseconds since the epoch. */
+enum arg_type { ARG_FLAG, ARG_TEXT, ARG_INT, ARG_SPAN, ARG_TIME, ARG_LIST };
 
 struct arg_list {
 	const char *items[ARGS_LIST_MAX];

@@ -1,4 +1,5 @@
 #include "cli/args.h"
+#include "core/clock.h"
 #include "core/mem.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +14,7 @@
 struct got {
 	bool json;
 	const char *format;
-	int64_t lines, since;
+	int64_t lines, since, from;
 	struct arg_list services;
 	struct args args;
 };
@@ -26,9 +27,13 @@ static int parse(struct got *got, const char *const *words, struct err *err)
 		argv[argc] = (char *)words[argc - 1];
 		argc++;
 	}
-	const struct arg table[] = {{"json", ARG_FLAG, &got->json},        {"format", ARG_TEXT, &got->format},
-	                            {"n", ARG_INT, &got->lines},           {"since", ARG_SPAN, &got->since},
-	                            {"service", ARG_LIST, &got->services}, {0}};
+	const struct arg table[] = {{"json", ARG_FLAG, &got->json},
+	                            {"format", ARG_TEXT, &got->format},
+	                            {"n", ARG_INT, &got->lines},
+	                            {"since", ARG_SPAN, &got->since},
+	                            {"from", ARG_TIME, &got->from},
+	                            {"service", ARG_LIST, &got->services},
+	                            {0}};
 	got->args = (struct args){"logs NAME [SERVICE]", table, 1, 2};
 	return args_parse(&got->args, argc, argv, err);
 }
@@ -75,6 +80,9 @@ static void wrong_lines_are_refused_with_the_usage(void **state)
 	        {{"demo", "-n", "many"}, "whole number"},
 	        {{"demo", "-n", "-3"}, "whole number"},
 	        {{"demo", "-n", "99999999999999999999"}, "whole number"},
+	        {{"demo", "--from", "yesterday"}, "a time like 2026"},
+	        {{"demo", "--from", "2026-01-31"}, "a time like 2026"},
+	        {{"demo", "--from", "999999999d"}, "a time like 2026"},
 	        {{"demo", "--since", ""}, "90s, 10m"},
 	        {{"demo", "--since", "m"}, "90s, 10m"},
 	        {{"demo", "--since", "1w"}, "90s, 10m"},
@@ -108,6 +116,19 @@ static void times_are_seconds(void **state)
 		                 0);
 		assert_int_equal(got.since, cases[i].seconds);
 	}
+}
+
+static void a_moment_is_told_by_its_age_or_its_date(void **state)
+{
+	struct err err = {0};
+	struct got got = {0};
+	(void)state;
+	assert_int_equal(
+	        parse(&got, (const char *[]){"demo", "--from", "2026-11-21T09:20:25+01:00", NULL}, &err), 0);
+	assert_int_equal(got.from, 1795249225000);
+	int64_t before = clock_now_ms();
+	assert_int_equal(parse(&got, (const char *[]){"demo", "--from", "10m", NULL}, &err), 0);
+	assert_in_range(got.from, before - 600000, clock_now_ms() - 600000);
 }
 
 static void a_command_is_cut_off_whole(void **state)
@@ -170,6 +191,7 @@ int main(void)
 	        cmocka_unit_test(after_two_dashes_all_are_words),
 	        cmocka_unit_test(wrong_lines_are_refused_with_the_usage),
 	        cmocka_unit_test(times_are_seconds),
+	        cmocka_unit_test(a_moment_is_told_by_its_age_or_its_date),
 	        cmocka_unit_test(a_command_is_cut_off_whole),
 	        cmocka_unit_test(help_is_no_error),
 	        cmocka_unit_test(env_is_cut_out_before_two_dashes),

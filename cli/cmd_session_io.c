@@ -1,16 +1,10 @@
 /* `codefoundry session attach`, `exec`, `logs`: this terminal, or what stands in its place, and a service. */
 #include "cli/args.h"
 #include "cli/cmd_session.h"
-#include "cli/term.h"
-#include "core/clock.h"
 #include "core/mem.h"
-#include "sessions/logs.h"
 #include "sessions/session.h"
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
-
-#define LOG_LINES_MAX 10000
 
 static int check_terminal(const char *name, struct err *err)
 {
@@ -59,58 +53,56 @@ int session_verb_exec(const struct config *cfg, int argc, char **argv, struct er
 
 /* -- logs -- */
 
-static bool any_time(const cJSON *lines)
+struct printing {
+	bool json, named; /* named: which service wrote it */
+};
+
+static int print_entry(void *arg, const cJSON *entry)
 {
-	const cJSON *line;
-	cJSON_ArrayForEach(line, lines)
-	{
-		if (strstr(line->valuestring, "\"ts\":\""))
-			return true;
-	}
-	return !lines->child;
+	const struct printing *p = arg;
+	cleanup_free char *line = p->json ? json_print(entry) : mem_strdup(json_text_or(entry, "msg", ""));
+	if (p->named && !p->json)
+		printf("%s | ", json_text_or(entry, "service", "?"));
+	printf("%s\n", line);
+	return fflush(stdout) ? -1 : 0;
 }
 
-static int print_logs(struct state *st, const char *const *words, int n, int64_t since_s, bool json,
-                      struct err *err)
+static int print_window(struct state *st, const char *const *words, const struct logs_window *w,
+                        struct printing *printing, struct err *err)
 {
-	cleanup_json cJSON *logs = session_logs(st, words[0], words[1], n, err);
-	const cJSON *line;
-	if (!logs)
-		return -1;
-	if (since_s && !any_time(logs))
-		return err_set(err, ERR_INVALID,
-		               "these lines carry no time; add -f, and the engine tells their age");
-	if (since_s)
-		logs_since(logs, clock_now_ms() - 1000 * since_s);
-	if (json)
-		term_json(logs);
-	else
-		cJSON_ArrayForEach(line, logs) puts(line->valuestring);
-	return 0;
+	cleanup_json cJSON *entries = session_log_entries(st, words[0], words + 1, w, err);
+	const cJSON *entry;
+	cJSON_ArrayForEach(entry, entries)
+	{
+		if (print_entry(printing, entry))
+			return 1;
+	}
+	return entries ? 0 : -1;
 }
 
 int session_verb_logs(const struct config *cfg, int argc, char **argv, struct err *err)
 {
-	bool json = false, follow = false;
-	int64_t lines = 50, since_s = 0;
-	const struct arg table[] = {{"json", ARG_FLAG, &json},
-	                            {"n", ARG_INT, &lines},
-	                            {"f", ARG_FLAG, &follow},
-	                            {"since", ARG_SPAN, &since_s},
-	                            {0}};
+	bool follow = false;
+	int64_t lines = 50;
+	struct printing printing = {0};
+	struct logs_window w = {0};
+	const struct arg table[] = {{"json", ARG_FLAG, &printing.json}, {"n", ARG_INT, &lines},
+	                            {"f", ARG_FLAG, &follow},           {"since", ARG_TIME, &w.since_ms},
+	                            {"until", ARG_TIME, &w.until_ms},   {0}};
 	struct args a = {
-	        "codefoundry session logs NAME [SERVICE] [-n LINES] [-f] [--since 10m] [--json]   e.g. "
-	        "session logs demo gateway -f",
-	        table, 1, 2};
+	        "codefoundry session logs NAME [SERVICE]… [-n LINES] [-f] [--since 10m] [--until TIME] "
+	        "[--json]   e.g. session logs demo gateway -f",
+	        table, 1, ARGS_POSITIONAL_MAX};
 	cleanup_state struct state *st = NULL;
 	if (args_parse(&a, argc, argv, err))
 		return -1;
-	if (follow && json)
-		return err_set(err, ERR_USAGE, "--json gives one whole answer, -f has no end: choose one");
+	if (follow && w.until_ms)
+		return err_set(err, ERR_USAGE, "-f has no end and --until is one: choose one");
 	if (state_open(&st, cfg, err))
 		return -1;
-	int n = (int)(lines > LOG_LINES_MAX ? LOG_LINES_MAX : lines);
+	printing.named = a.n != 2;
+	w.n = (int)(lines > LOGS_MAX ? LOGS_MAX : lines);
 	if (follow)
-		return session_follow(st, a.words[0], a.words[1], n, since_s, err);
-	return print_logs(st, a.words, n, since_s, json, err);
+		return session_follow(st, a.words[0], a.words + 1, &w, print_entry, &printing, err);
+	return print_window(st, a.words, &w, &printing, err);
 }

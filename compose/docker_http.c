@@ -192,6 +192,21 @@ int docker_request(struct http_request *req, const char *path, struct http_reply
 	return send_request(req, socket, agreed, path, reply, err);
 }
 
+struct http_call *docker_start(struct http_client *client, struct http_request *req, const char *path,
+                               http_done *done, void *arg, struct err *err)
+{
+	const char *socket = docker_socket(err);
+
+	if (!socket)
+		return NULL;
+	cleanup_free char *url = mem_printf("http://docker/%s%s", *agreed ? agreed : DOCKER_API, path);
+	req->url = url;
+	req->unix_socket = socket;
+	struct http_call *call = http_start(client, req, done, arg);
+	req->url = NULL;
+	return call;
+}
+
 /* ---- what it answered ---- */
 
 int docker_refusal(const struct http_reply *reply, struct err *err)

@@ -13,6 +13,11 @@
  * ERR_ENGINE with advice, ERR_CANCELLED from go_on. Nothing of a body that on_data took is sent twice. */
 int docker_request(struct http_request *req, const char *path, struct http_reply *reply, struct err *err);
 
+/** Start ${req} to ${path} on ${client} as http_start() does, whose ${done} and ${arg} these are; nothing about the version is agreed on here,
+ * so ask something with docker_request() before. NULL with ${err} when there is no engine to ask. */
+struct http_call *docker_start(struct http_client *client, struct http_request *req, const char *path,
+                               http_done *done, void *arg, struct err *err);
+
 /** What a status that is no success means, with the engine's own message: 404 ERR_NOT_FOUND, 409 ERR_BUSY, else ERR_FAILED. Returns -1. */
 int docker_refusal(const struct http_reply *reply, struct err *err);
 

@@ -53,6 +53,20 @@ char *clock_iso(int64_t ms, char *buf, size_t size)
 	return buf;
 }
 
+/* "Z", or "+02:00": how far ahead of UTC the clock is that gave the time. Returns 0, or -1 when it is neither. */
+static int offset(const char *text, int64_t *seconds)
+{
+	unsigned hours, minutes;
+	*seconds = 0;
+	if (*text == 'Z')
+		return 0;
+	if ((*text != '+' && *text != '-') || sscanf(text + 1, "%2u:%2u", &hours, &minutes) != 2 ||
+	    hours > 23 || minutes > 59)
+		return -1;
+	*seconds = (*text == '-' ? -60 : 60) * (int64_t)(hours * 60 + minutes);
+	return 0;
+}
+
 int64_t clock_parse_iso(const char *text)
 {
 	struct tm tm = {0};
@@ -66,7 +80,8 @@ int64_t clock_parse_iso(const char *text)
 				part = part * 10 + (*rest - '0');
 	for (; digits < 3; digits++)
 		part *= 10;
-	return *rest == 'Z' ? (int64_t)timegm(&tm) * 1000 + part : 0;
+	int64_t offset_s;
+	return offset(rest, &offset_s) ? 0 : ((int64_t)timegm(&tm) - offset_s) * 1000 + part;
 }
 
 char *clock_duration(int64_t ms, char *buf, size_t size)

@@ -26,8 +26,8 @@ char *clock_boot_id(char *buf, size_t size);
  * Outside the years 0 to 9999: the nearest end of them. Returns ${buf}. */
 char *clock_iso(int64_t ms, char *buf, size_t size);
 
-/** Milliseconds since the epoch of an RFC 3339 time in UTC at the start of ${text} ("2026-01-31T12:00:00.123456789Z", as Docker writes it);
- * 0 when there is none. */
+/** Milliseconds since the epoch of an RFC 3339 time at the start of ${text} ("2026-01-31T12:00:00.123456789Z", as Docker writes it, or with an
+ * offset: "…+02:00"); 0 when there is none. */
 int64_t clock_parse_iso(const char *text);
 
 /** Write a duration as people say it: "850 ms", "4.2 s", "3 min 5 s", "2 h 10 min", "3 d 4 h". Returns ${buf}. */

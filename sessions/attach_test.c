@@ -145,6 +145,13 @@ static void files_are_read(void **data)
 
 /* -- follow -- */
 
+static int print(void *arg, const cJSON *entry)
+{
+	(void)arg;
+	printf("%s | %s\n", json_text(entry, "service"), json_text(entry, "msg"));
+	return fflush(stdout) ? -1 : 0;
+}
+
 /* A child that follows with a connection of its own; its standard output is ${*out}. */
 static pid_t follow_child(const char *service, FILE **out)
 {
@@ -158,7 +165,9 @@ static pid_t follow_child(const char *service, FILE **out)
 		dup2(ends[1], STDOUT_FILENO);
 		close(ends[1]);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		int rc = open_quiet(&own) || session_follow(own.st, "demo", service, 10, 0, &err);
+		const char *const services[] = {service, NULL};
+		const struct logs_window w = {.n = 10};
+		int rc = open_quiet(&own) || session_follow(own.st, "demo", services, &w, print, NULL, &err);
 		_exit(rc ? 1 : 0);
 	}
 	close(ends[1]);
@@ -196,14 +205,14 @@ static void logs_are_followed(void **data)
 	fclose(out);
 
 	pid = follow_child("gateway", &out);
-	await_line(out, "gateway is up");
+	await_line(out, "gateway | gateway is up");
 	kill(pid, SIGTERM);
 	assert_int_equal(wait_for(pid), 0);
 	fclose(out);
 
 	/* and it ends with the session */
 	pid = follow_child("gateway", &out);
-	await_line(out, "gateway is up");
+	await_line(out, "gateway | gateway is up");
 	stop_clean(t, "demo");
 	assert_int_equal(wait_for(pid), 0);
 	fclose(out);

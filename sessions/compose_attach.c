@@ -1,4 +1,4 @@
-/* What a person does with a session of containers that runs: read and follow its logs, run a program in it, read its files. */
+/* What a person does with a session of containers that runs: run a program in it, read its files. */
 #include "compose/image.h"
 #include "compose/override.h"
 #include "core/clock.h"
@@ -10,67 +10,12 @@
 
 #define USED_MS 3000
 
-cJSON *compose_logs(struct state *st, const struct session_row *row, const char *service, int n,
-                    struct err *err)
-{
-	provider_open(st->cfg, st->dir);
-	cleanup_json cJSON *container = compose_container(st, row, service, err);
-	return container ? docker_logs(json_text_or(container, "id", ""), n, false, err) : NULL;
-}
-
 /* Run a program on this terminal until it ends. */
 static int in_terminal(const char *const *argv, int *status, struct err *err)
 {
 	struct proc_spec spec = PROC_SPEC_INIT;
 	spec.argv = argv;
 	return proc_attach(&spec, status, err);
-}
-
-static int follow_all(const struct session_row *row, int n, int64_t since_s, struct err *err)
-{
-	struct provider tool;
-	cleanup_free char *base = mem_printf("%s/" COMPOSE_BASE, row->dir),
-	                  *override = mem_printf("%s/" COMPOSE_OVERRIDE, row->dir),
-	                  *tail = mem_printf("--tail=%d", n),
-	                  *since = mem_printf("--since=%llds", (long long)since_s);
-	const char *argv[16];
-	int status;
-	size_t k = 0;
-	if (provider_find(json_text(row->spec, "provider"), &tool, err))
-		return -1;
-	if (since_s && !tool.json)
-		return err_set(err, ERR_USAGE,
-		               "%s %s knows no --since for all services at once: name one of them", tool.name,
-		               tool.version);
-	for (; tool.command[k] && k < 4; k++)
-		argv[k] = tool.command[k];
-	const char *const rest[] = {
-	        "-p", json_text(row->spec, "project"), "-f", base, "-f", override, "logs", "-f",
-	        tail, since_s ? since : NULL,          NULL};
-	memcpy(argv + k, rest, sizeof(rest));
-	return in_terminal(argv, &status, err);
-}
-
-int compose_follow(struct state *st, const struct session_row *row, const char *service, int n,
-                   int64_t since_s, struct err *err)
-{
-	provider_open(st->cfg, st->dir);
-	if (!service)
-		return follow_all(row, n, since_s, err);
-	cleanup_json cJSON *container = compose_container(st, row, service, err);
-	if (!container)
-		return -1;
-	cleanup_free char *tail = mem_printf("--tail=%d", n),
-	                  *since = mem_printf("--since=%llds", (long long)since_s);
-	const char *argv[] = {"docker",
-	                      "logs",
-	                      "-f",
-	                      tail,
-	                      since_s ? since : json_text_or(container, "id", ""),
-	                      since_s ? json_text_or(container, "id", "") : NULL,
-	                      NULL};
-	int status;
-	return in_terminal(argv, &status, err);
 }
 
 int compose_exec(struct state *st, const struct session_row *row, const char *service,

@@ -14,21 +14,26 @@ cJSON *compose_objects(struct state *st, const char *uuid, enum docker_kind kind
 	return docker_list(kind, labels, err);
 }
 
-cJSON *compose_container(struct state *st, const struct session_row *row, const char *service,
-                         struct err *err)
+cJSON *compose_containers(struct state *st, const struct session_row *row, const char *service,
+                          struct err *err)
 {
 	cleanup_free char *install = mem_printf(LABEL_INSTALL "=%s", st->install),
 	                  *session = mem_printf(LABEL_SESSION "=%s", row->uuid),
 	                  *label = mem_printf(LABEL_SERVICE "=%s", service);
 	const char *const labels[] = {install, session, label, NULL};
-	cleanup_json cJSON *list = docker_list(DOCKER_CONTAINER, labels, err);
-	if (!list)
-		return NULL;
-	if (!list->child) {
-		err_set(err, ERR_NOT_FOUND, "session %s has no container of service %s", row->name, service);
-		return NULL;
-	}
-	return cJSON_DetachItemFromArray(list, 0);
+	cJSON *list = docker_list(DOCKER_CONTAINER, labels, err);
+	if (!list || list->child)
+		return list;
+	cJSON_Delete(list);
+	err_set(err, ERR_NOT_FOUND, "session %s has no container of service %s", row->name, service);
+	return NULL;
+}
+
+cJSON *compose_container(struct state *st, const struct session_row *row, const char *service,
+                         struct err *err)
+{
+	cleanup_json cJSON *list = compose_containers(st, row, service, err);
+	return list ? cJSON_DetachItemFromArray(list, 0) : NULL;
 }
 
 /* -- strangers -- */

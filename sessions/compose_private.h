@@ -32,7 +32,11 @@ int compose_tool(struct state *st, const struct session_row *row, const char *co
  * them. NULL with ${err}. */
 cJSON *compose_objects(struct state *st, const char *uuid, enum docker_kind kind, struct err *err);
 
-/** The container of ${service}, of docker_list()'s shape. NULL with ERR_NOT_FOUND. */
+/** The containers of ${service} (several where it has replicas), as docker_list() gives them, one at least. NULL with ERR_NOT_FOUND. */
+cJSON *compose_containers(struct state *st, const struct session_row *row, const char *service,
+                          struct err *err);
+
+/** The first of them. NULL with ERR_NOT_FOUND. */
 cJSON *compose_container(struct state *st, const struct session_row *row, const char *service,
                          struct err *err);
 
@@ -55,10 +59,12 @@ void compose_blame(struct state *st, const struct session_row *row, struct str *
  * port to ask. Blocks for a second at most. */
 int compose_ask_role(struct state *st, const struct session_row *row, const char *role);
 
-/* compose_attach.c; engine.h says what each does */
-cJSON *compose_logs(struct state *st, const struct session_row *row, const char *service, int n, struct err *err);
-int compose_follow(struct state *st, const struct session_row *row, const char *service, int n,
-                   int64_t since_s, struct err *err);
+/* compose_follow.c; engine.h says what each does */
+cJSON *compose_logs(struct state *st, const struct session_row *row, const char *service,
+                    const struct logs_window *w, struct err *err);
+int compose_follow(struct state *st, const struct session_row *row, const cJSON *services,
+                   const struct logs_window *w, logs_fn *fn, void *arg, struct err *err);
+/* compose_attach.c */
 int compose_exec(struct state *st, const struct session_row *row, const char *service,
                  const char *const *argv, bool tty, int *status, struct err *err);
 int compose_read(struct state *st, const struct session_row *row, const char *path, size_t max, char **text,

@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "jobs/job.h"
 #include "sessions/lease.h"
+#include "sessions/logs.h"
 #include "sessions/store.h"
 
 struct engine {
@@ -53,14 +54,14 @@ struct engine {
 	int (*service)(struct state *st, const struct session_row *row, const char *service, const char *op,
 	               struct err *err);
 
-	/** The last ${n} log lines of ${service}, an array of texts. NULL with ${err}. */
-	cJSON *(*logs)(struct state *st, const struct session_row *row, const char *service, int n,
-	               struct err *err);
+	/** The log lines of ${service} that ${w} says, an array of entries (logs.h) without "service". NULL with ${err}. */
+	cJSON *(*logs)(struct state *st, const struct session_row *row, const char *service,
+	               const struct logs_window *w, struct err *err);
 
-	/** Write the logs of ${service} (NULL: all, with prefixes) to standard output, the last ${n} lines
-	 * and then what comes, until interrupted. Those of the last ${since_s} seconds when that is not 0. */
-	int (*follow)(struct state *st, const struct session_row *row, const char *service, int n,
-	              int64_t since_s, struct err *err);
+	/** Give ${fn} the log lines of ${services} (names) that ${w} says, merged, and then what comes, over restarts of a service, until
+	 * interrupted, ${fn} saying no, or the end of the services. */
+	int (*follow)(struct state *st, const struct session_row *row, const cJSON *services,
+	              const struct logs_window *w, logs_fn *fn, void *arg, struct err *err);
 
 	/** Run ${argv} in ${service} with this process's standard streams; ${tty}: in a terminal of its own
 	 * (resize, Ctrl-C), else piped. Returns 0 and its exit code in ${*status}, or -1. An empty ${argv}: a

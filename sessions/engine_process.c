@@ -232,13 +232,6 @@ static int process_service(struct state *st, const struct session_row *row, cons
 	return supervisor_ask(row->dir, op, service, SERVICE_MS, NULL, err);
 }
 
-static cJSON *process_logs(struct state *st, const struct session_row *row, const char *service, int n,
-                           struct err *err)
-{
-	(void)st, (void)err;
-	return supervisor_log_tail(row->dir, service, n);
-}
-
 static cJSON *process_found(struct state *st, struct err *err)
 {
 	cleanup_free struct marker_proc *list = NULL;

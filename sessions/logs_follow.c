@@ -1,5 +1,4 @@
 /* Following the log files of a supervisor. It writes whole lines, and moves a file that has grown too large aside. */
-#include "core/clock.h"
 #include "core/file.h"
 #include "core/mem.h"
 #include "core/str.h"
@@ -24,6 +23,8 @@
 
 struct follower {
 	const char *name; /* borrowed */
+	logs_fn *fn;
+	void *arg;
 	char *path;
 	int fd;          /* -1: there is no file yet */
 	struct str line; /* of which the end has not come */
@@ -34,29 +35,16 @@ static int open_log(const char *path)
 	return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 }
 
-static int put(const char *text, size_t len)
-{
-	while (len) {
-		ssize_t n = write(STDOUT_FILENO, text, len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -1;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-static int put_line(const char *prefix, const char *text, size_t len)
+static int put_line(const struct follower *f, const char *text, size_t len)
 {
 	cleanup_free char *clean = line_clean(text, len, LINE_MAX_BYTES);
-	cleanup_free char *line = mem_printf("%s%s%s\n", prefix ? prefix : "", prefix ? " | " : "", clean);
-	return put(line, strlen(line));
+	cleanup_json cJSON *entry = logs_entry(clean);
+	json_add_text(entry, "service", f->name);
+	return f->fn(f->arg, entry);
 }
 
-/* Write what has come since; -1 when nobody reads it. */
-static int drain(struct follower *f, bool prefixed)
+/* Give on what has come since; -1 when nobody wants it. */
+static int drain(struct follower *f)
 {
 	char buf[16384];
 	ssize_t n;
@@ -64,7 +52,7 @@ static int drain(struct follower *f, bool prefixed)
 		const char *at = buf, *end = buf + n, *newline;
 		while ((newline = memchr(at, '\n', (size_t)(end - at)))) {
 			str_addn(&f->line, at, (size_t)(newline - at));
-			if (put_line(prefixed ? f->name : NULL, str_text(&f->line), f->line.len))
+			if (put_line(f, str_text(&f->line), f->line.len))
 				return -1;
 			str_free(&f->line);
 			f->line = STR_INIT_MAX(LINE_MAX_BYTES);
@@ -84,14 +72,14 @@ static bool moved(const struct follower *f)
 	return f->fd < 0 || fstat(f->fd, &ours) || ours.st_ino != there.st_ino || ours.st_dev != there.st_dev;
 }
 
-static int look(struct follower *f, bool prefixed)
+static int look(struct follower *f)
 {
-	if (drain(f, prefixed))
+	if (drain(f))
 		return -1;
 	if (!moved(f))
 		return 0;
 	int next = open_log(f->path);
-	if (drain(f, prefixed)) { /* what was written last before it was moved */
+	if (drain(f)) { /* what was written last before it was moved */
 		if (next >= 0)
 			close(next);
 		return -1;
@@ -99,7 +87,7 @@ static int look(struct follower *f, bool prefixed)
 	if (f->fd >= 0)
 		close(f->fd);
 	f->fd = next;
-	return drain(f, prefixed);
+	return drain(f);
 }
 
 /* The last ${n} lines, and stand behind them: taken again while the file grows in between. */
@@ -119,22 +107,31 @@ static cJSON *tail(struct follower *f, const char *dir, int n)
 	return lines;
 }
 
-static int put_tails(struct follower *list, int count, const char *dir, bool prefixed, int n, int64_t since_s)
+static cJSON *tail_entries(struct follower *f, const char *dir, const struct logs_window *w)
+{
+	cleanup_json cJSON *lines = tail(f, dir, w->n);
+	cJSON *entries = json_array();
+	const cJSON *line;
+	cJSON_ArrayForEach(line, lines) cJSON_AddItemToArray(entries, logs_entry(line->valuestring));
+	logs_cut(entries, w);
+	return entries;
+}
+
+/* -1 when nobody wants more. */
+static int put_tails(struct follower *list, int count, const char *dir, const struct logs_window *w)
 {
 	cJSON *logs[SERVICES_MAX];
 	const char *names[SERVICES_MAX];
 	for (int i = 0; i < count; i++) {
 		names[i] = list[i].name;
-		logs[i] = tail(&list[i], dir, n);
-		if (since_s)
-			logs_since(logs[i], clock_now_ms() - since_s * 1000);
+		logs[i] = tail_entries(&list[i], dir, w);
 	}
-	cleanup_json cJSON *merged = prefixed ? logs_merge(logs, names, count, n) : NULL;
-	const cJSON *line, *shown = merged ? merged : logs[0];
+	cleanup_json cJSON *merged = logs_merge(logs, names, count, w->n);
+	const cJSON *entry;
 	int rc = 0;
-	cJSON_ArrayForEach(line, shown)
+	cJSON_ArrayForEach(entry, merged)
 	{
-		rc = rc ? rc : put_line(NULL, line->valuestring, strlen(line->valuestring));
+		rc = rc ? rc : list->fn(list->arg, entry);
 	}
 	for (int i = 0; i < count; i++)
 		cJSON_Delete(logs[i]);
@@ -142,7 +139,7 @@ static int put_tails(struct follower *list, int count, const char *dir, bool pre
 }
 
 /* Until a signal, the end of the reader or of the directory. */
-static void follow(struct follower *list, int count, const char *logs, bool prefixed, int signals, int notify)
+static void follow(struct follower *list, int count, const char *logs, int signals, int notify)
 {
 	char events[4096];
 	for (;;) {
@@ -157,15 +154,15 @@ static void follow(struct follower *list, int count, const char *logs, bool pref
 		while (notify >= 0 && read(notify, events, sizeof(events)) > 0)
 			;
 		for (int i = 0; i < count; i++)
-			if (look(&list[i], prefixed))
+			if (look(&list[i]))
 				return;
 		if (!path_exists(logs))
 			return;
 	}
 }
 
-static int follow_signalled(struct follower *list, int count, const char *logs, bool prefixed,
-                            const sigset_t *set, struct err *err)
+static int follow_signalled(struct follower *list, int count, const char *logs, const sigset_t *set,
+                            struct err *err)
 {
 	cleanup_close int signals = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
 	cleanup_close int notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -174,14 +171,14 @@ static int follow_signalled(struct follower *list, int count, const char *logs, 
 		return err_sys(err, errno, "signalfd");
 	if (notify >= 0)
 		inotify_add_watch(notify, logs, IN_MODIFY | IN_CREATE | IN_MOVED_FROM | IN_DELETE_SELF);
-	follow(list, count, logs, prefixed, signals, notify);
+	follow(list, count, logs, signals, notify);
 	/* it was to end this, not us */
 	while (read(signals, &info, sizeof(info)) > 0)
 		;
 	return 0;
 }
 
-int logs_follow(const char *dir, const cJSON *services, bool prefixed, int n, int64_t since_s,
+int logs_follow(const char *dir, const cJSON *services, const struct logs_window *w, logs_fn *fn, void *arg,
                 struct err *err)
 {
 	struct follower list[SERVICES_MAX];
@@ -193,6 +190,8 @@ int logs_follow(const char *dir, const cJSON *services, bool prefixed, int n, in
 		if (count == SERVICES_MAX)
 			break;
 		list[count++] = (struct follower){.name = one->valuestring,
+		                                  .fn = fn,
+		                                  .arg = arg,
 		                                  .path = mem_printf("%s/%s.log", logs, one->valuestring),
 		                                  .fd = -1,
 		                                  .line = STR_INIT_MAX(LINE_MAX_BYTES)};
@@ -204,8 +203,8 @@ int logs_follow(const char *dir, const cJSON *services, bool prefixed, int n, in
 	sigaddset(&set, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &set, &old);
 	int rc = 0;
-	if (count && put_tails(list, count, dir, prefixed, n, since_s) == 0)
-		rc = follow_signalled(list, count, logs, prefixed, &set, err);
+	if (count && put_tails(list, count, dir, w) == 0)
+		rc = follow_signalled(list, count, logs, &set, err);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	for (int i = 0; i < count; i++) {
 		if (list[i].fd >= 0)

@@ -1,6 +1,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "core/str.h"
 #include "jobs/test_state.h"
 #include "sessions/logs.h"
 #include <fcntl.h>
@@ -37,7 +38,15 @@ static void append(const char *service, const char *text)
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 }
 
-static pid_t start(const char *services, bool prefixed, int n, int64_t since_s, FILE **out)
+/* "name | line", as people see it. */
+static int print(void *arg, const cJSON *entry)
+{
+	(void)arg;
+	printf("%s | %s\n", json_text(entry, "service"), json_text(entry, "msg"));
+	return fflush(stdout) ? -1 : 0;
+}
+
+static pid_t start(const char *services, int n, int64_t since_ms, FILE **out)
 {
 	int ends[2];
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -50,7 +59,8 @@ static pid_t start(const char *services, bool prefixed, int n, int64_t since_s, 
 		dup2(ends[1], STDOUT_FILENO);
 		close(ends[0]);
 		close(ends[1]);
-		_exit(logs_follow(dir, list, prefixed, n, since_s, &err) ? 1 : 0);
+		const struct logs_window w = {.n = n, .since_ms = since_ms};
+		_exit(logs_follow(dir, list, &w, print, NULL, &err) ? 1 : 0);
 	}
 	close(ends[1]);
 	*out = fdopen(ends[0], "r");
@@ -78,7 +88,7 @@ static void the_last_ones_and_what_comes(void **data)
 	FILE *out;
 	append("a", "one\ntwo\n{\"ts\":\"2026-01-01T00:00:02.000Z\"}\n");
 	append("b", "{\"ts\":\"2026-01-01T00:00:01.000Z\"}\n");
-	pid_t pid = start("[\"a\",\"b\",\"c\"]", true, 3, 0, &out);
+	pid_t pid = start("[\"a\",\"b\",\"c\"]", 3, 0, &out);
 	comes(out, "a | two");
 	comes(out, "b | {\"ts\":\"2026-01-01T00:00:01.000Z\"}");
 	comes(out, "a | {\"ts\":\"2026-01-01T00:00:02.000Z\"}");
@@ -100,17 +110,17 @@ static void over_a_rotation(void **data)
 	FILE *out;
 	cleanup_free char *path = mem_printf("%s/log/a.log", dir), *old = mem_printf("%s.1", path);
 	append("a", "first\n");
-	pid_t pid = start("[\"a\"]", false, 10, 0, &out);
-	comes(out, "first");
+	pid_t pid = start("[\"a\"]", 10, 0, &out);
+	comes(out, "a | first");
 	for (int i = 0; i < 20; i++) {
 		char line[64];
 		snprintf(line, sizeof(line), "before %d\n", i);
 		append("a", line);
 		assert_int_equal(rename(path, old), 0);
 		append("a", "after\n");
-		snprintf(line, sizeof(line), "before %d", i);
+		snprintf(line, sizeof(line), "a | before %d", i);
 		comes(out, line);
-		comes(out, "after");
+		comes(out, "a | after");
 	}
 	kill(pid, SIGTERM);
 	ends(pid);
@@ -128,11 +138,11 @@ static void since(void **data)
 	                          "plain\n{\"ts\":\"%s\",\"n\":1}\nof the first\n{\"ts\":\"%s\",\"n\":2}\n"
 	                          "of the second\n",
 	                          old, now),
-	                  *line = mem_printf("{\"ts\":\"%s\",\"n\":2}", now);
+	                  *line = mem_printf("a | {\"ts\":\"%s\",\"n\":2}", now);
 	append("a", text);
-	pid_t pid = start("[\"a\"]", false, 10, 60, &out);
+	pid_t pid = start("[\"a\"]", 10, clock_now_ms() - 60000, &out);
 	comes(out, line);
-	comes(out, "of the second");
+	comes(out, "a | of the second");
 	kill(pid, SIGINT);
 	ends(pid);
 	fclose(out);
@@ -143,21 +153,105 @@ static void it_ends_with_its_reader_and_its_directory(void **data)
 	(void)data;
 	FILE *out;
 	append("a", "one\n");
-	pid_t pid = start("[\"a\"]", false, 10, 0, &out);
-	comes(out, "one");
+	pid_t pid = start("[\"a\"]", 10, 0, &out);
+	comes(out, "a | one");
 	fclose(out);
 	ends(pid);
-	pid = start("[\"a\"]", false, 10, 0, &out);
-	comes(out, "one");
+	pid = start("[\"a\"]", 10, 0, &out);
+	comes(out, "a | one");
 	struct err err = {0};
 	assert_int_equal(tree_remove(dir, &err), 0);
 	ends(pid);
 	fclose(out);
 }
 
+/* Entries from a text: "T msg" each, "- msg" without a time. */
+static cJSON *entries(const char *text)
+{
+	cJSON *list = json_array();
+	cleanup_free char *copy = mem_strdup(text);
+	for (char *rest = copy, *line; (line = strsep(&rest, ";"));) {
+		cJSON *entry = json_object();
+		char ts[32];
+		if (!*line)
+			continue;
+		snprintf(ts, sizeof(ts), "2026-01-01T00:00:%.2s.000Z", line);
+		if (*line != '-')
+			json_add_text(entry, "ts", ts);
+		json_add_text(entry, "msg", line);
+		cJSON_AddItemToArray(list, entry);
+	}
+	return list;
+}
+
+static void assert_messages(const cJSON *list, const char *wanted)
+{
+	cleanup_str struct str got = STR_INIT;
+	const cJSON *entry;
+	cJSON_ArrayForEach(entry, list) str_addf(&got, "%s;", json_text(entry, "msg"));
+	assert_string_equal(str_text(&got), wanted);
+}
+
+static void merged_by_time(void **data)
+{
+	static const struct {
+		const char *a, *b, *merged;
+		int most;
+	} cases[] = {
+	        {"01 a;03 a;", "02 b;04 b;", "01 a;02 b;03 a;04 b;", 9},
+	        {"01 a;03 a;", "02 b;04 b;", "03 a;04 b;", 2},
+	        {"01 a;- of a;04 a;", "02 b;- of b;", "01 a;- of a;02 b;- of b;04 a;", 9},
+	        {"- x;05 a;", "01 b;", "- x;01 b;05 a;", 9},
+	        {"", "01 b;", "01 b;", 9},
+	        {"01 a;", "01 b;", "01 a;01 b;", 9},
+	        {"", "", "", 9},
+	};
+	(void)data;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup_json cJSON *a = entries(cases[i].a), *b = entries(cases[i].b);
+		cleanup_json cJSON *merged =
+		        logs_merge((cJSON *[]){a, b}, (const char *[]){"a", "b"}, 2, cases[i].most);
+		assert_messages(merged, cases[i].merged);
+	}
+}
+
+static void cut_by_age_and_number(void **data)
+{
+	static const struct {
+		const char *given, *left;
+		int n, since_s, until_s; /* seconds of 2026; 0: none */
+	} cases[] = {
+	        {"01 a;02 b;03 c;", "01 a;02 b;03 c;", 9, 0, 0},
+	        {"01 a;02 b;03 c;", "02 b;03 c;", 2, 0, 0},
+	        {"01 a;02 b;03 c;", "02 b;03 c;", 9, 2, 0},
+	        {"01 a;- x;02 b;- y;03 c;", "02 b;- y;03 c;", 9, 2, 0},
+	        {"01 a;02 b;- y;03 c;", "01 a;02 b;- y;", 9, 0, 2},
+	        {"01 a;02 b;03 c;04 d;", "03 c;", 1, 2, 3},
+	        {"01 a;02 b;", "", 9, 3, 0},
+	        {"02 a;", "", 9, 0, 1},
+	        {"- a;- b;", "", 9, 1, 0},
+	        {"- a;- b;", "", 9, 0, 1},
+	        {"- a;- b;", "- b;", 1, 0, 0},
+	        {"01 a;", "", 0, 0, 0},
+	};
+	const int64_t year = clock_parse_iso("2026-01-01T00:00:00Z");
+	(void)data;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup_json cJSON *list = entries(cases[i].given);
+		const struct logs_window w = {
+		        .n = cases[i].n,
+		        .since_ms = cases[i].since_s ? year + 1000 * cases[i].since_s : 0,
+		        .until_ms = cases[i].until_s ? year + 1000 * cases[i].until_s : 0};
+		logs_cut(list, &w);
+		assert_messages(list, cases[i].left);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(merged_by_time),
+	        cmocka_unit_test(cut_by_age_and_number),
 	        cmocka_unit_test_setup_teardown(the_last_ones_and_what_comes, setup, teardown),
 	        cmocka_unit_test_setup_teardown(over_a_rotation, setup, teardown),
 	        cmocka_unit_test_setup_teardown(since, setup, teardown),

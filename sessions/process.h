@@ -10,8 +10,10 @@
 
 int process_wait(struct job *job, const struct session_row *row, struct err *err);
 
-int process_follow(struct state *st, const struct session_row *row, const char *service, int n,
-                   int64_t since_s, struct err *err);
+cJSON *process_logs(struct state *st, const struct session_row *row, const char *service,
+                    const struct logs_window *w, struct err *err);
+int process_follow(struct state *st, const struct session_row *row, const cJSON *services,
+                   const struct logs_window *w, logs_fn *fn, void *arg, struct err *err);
 int process_exec(struct state *st, const struct session_row *row, const char *service,
                  const char *const *argv, bool tty, int *status, struct err *err);
 int process_read(struct state *st, const struct session_row *row, const char *path, size_t max, char **text,

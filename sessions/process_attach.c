@@ -2,7 +2,7 @@
 #include "core/file.h"
 #include "core/mem.h"
 #include "core/proc.h"
-#include "sessions/logs.h"
+#include "jobs/supervisor.h"
 #include "sessions/marker.h"
 #include "sessions/plan.h"
 #include "sessions/process.h"
@@ -14,18 +14,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int process_follow(struct state *st, const struct session_row *row, const char *service, int n,
-                   int64_t since_s, struct err *err)
+/* A file does not say how old its lines are, so for an age more of them are looked through. */
+cJSON *process_logs(struct state *st, const struct session_row *row, const char *service,
+                    const struct logs_window *w, struct err *err)
+{
+	(void)st, (void)err;
+	bool aged = w->since_ms || w->until_ms;
+	cleanup_json cJSON *lines = supervisor_log_tail(row->dir, service, aged ? LOGS_MAX : w->n),
+	                   *entries = json_array();
+	const cJSON *line;
+	cJSON_ArrayForEach(line, lines) cJSON_AddItemToArray(entries, logs_entry(line->valuestring));
+	logs_cut(entries, w);
+	return TAKE(entries);
+}
+
+int process_follow(struct state *st, const struct session_row *row, const cJSON *services,
+                   const struct logs_window *w, logs_fn *fn, void *arg, struct err *err)
 {
 	(void)st;
-	const cJSON *one, *services = json_at(row->spec, "services");
-	cleanup_json cJSON *chosen = json_array();
-	cJSON_ArrayForEach(one, services)
-	{
-		if (!service || !strcmp(service, one->valuestring))
-			cJSON_AddItemToArray(chosen, cJSON_CreateString(one->valuestring));
-	}
-	return logs_follow(row->dir, chosen, !service, n, since_s, err);
+	return logs_follow(row->dir, services, w, fn, arg, err);
 }
 
 /* -- exec -- */

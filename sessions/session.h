@@ -7,6 +7,7 @@
 #include "core/json.h"
 #include "jobs/job.h"
 #include "jobs/worker.h"
+#include "sessions/logs.h"
 
 extern const struct setting session_settings[];
 
@@ -51,6 +52,11 @@ char *session_owner(struct state *st, const char *name, struct err *err);
 /** Last ${n} lines of ${service} (NULL: all services, merged with prefixes) as an array of strings. */
 cJSON *session_logs(struct state *st, const char *name, const char *service, int n, struct err *err);
 
+/** The log lines of ${services} (names, NULL-terminated; none: all) that ${w} says, merged by time, oldest first: an array of
+ * {ts?, service, stream?, msg} (logs.h). NULL with ${err}: ERR_INVALID when an age is asked for and no line has a time. */
+cJSON *session_log_entries(struct state *st, const char *name, const char *const *services,
+                           const struct logs_window *w, struct err *err);
+
 /** What the services of running session ${name} (NULL: of all that run) use: an array of {session, name, cpu_us (since the service began), memory_bytes,
  * memory_limit_bytes (0: none), pids, read_us (monotonic)}, and cpu_percent of one CPU since ${before}, an earlier answer (NULL: none). */
 cJSON *session_stats(struct state *st, const char *name, const cJSON *before, struct err *err);
@@ -70,10 +76,10 @@ const char *session_engine(const struct config *cfg);
 int session_exec(struct state *st, const char *name, const char *service, const char *const *argv, bool tty,
                  int *status, struct err *err);
 
-/** Write the last ${n} log lines of ${service} (NULL: all, with prefixes) to standard output and then what comes, until
- * interrupted; of these lines those of the last ${since_s} seconds when that is not 0. */
-int session_follow(struct state *st, const char *name, const char *service, int n, int64_t since_s,
-                   struct err *err);
+/** Give ${fn} the log lines of ${services} (names, NULL-terminated; none: all) that ${w} says, merged by time, and then what comes, over restarts
+ * of a service, until interrupted, ${fn} saying no, or the end of the session. Each is {ts?, service, stream?, msg} (logs.h). */
+int session_follow(struct state *st, const char *name, const char *const *services,
+                   const struct logs_window *w, logs_fn *fn, void *arg, struct err *err);
 
 /** Read ${path} below the state directory of the session's stack, at most ${max} bytes (ERR_NOT_FOUND, ERR_LIMIT; ERR_INVALID for
  * what is no file or leads out of it). Transfers ${*text} (may be NULL pointer: only whether it is there), NUL-terminated. */

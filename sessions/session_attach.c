@@ -41,14 +41,6 @@ int session_exec(struct state *st, const char *name, const char *service, const 
 	return engine->exec(st, &row, service ? service : usual_service(&row), argv, tty, status, err);
 }
 
-int session_follow(struct state *st, const char *name, const char *service, int n, int64_t since_s,
-                   struct err *err)
-{
-	cleanup_row struct session_row row = {0};
-	const struct engine *engine = open_running(st, name, service, &row, err);
-	return engine ? engine->follow(st, &row, service, n, since_s, err) : -1;
-}
-
 int session_read(struct state *st, const char *name, const char *path, size_t max, char **text,
                  struct err *err)
 {

@@ -4,14 +4,12 @@
 #include "core/mem.h"
 #include "sessions/expiry.h"
 #include "sessions/lease.h"
-#include "sessions/logs.h"
 #include "sessions/operation.h"
 #include "sessions/plan.h"
 #include "sessions/receipt.h"
 #include "sessions/session.h"
 #include <string.h>
 
-#define LOG_LINES_MAX 10000
 #define PATIENCE_MS 1000 /* with an engine that hangs: a bot and a gateway ask here, in their loops */
 
 static cJSON *describe(struct state *st, const struct session_row *row, struct err *err)
@@ -108,42 +106,6 @@ char *session_owner(struct state *st, const char *name, struct err *err)
 bool session_service_up(const char *state)
 {
 	return state && (!strcmp(state, "ready") || !strcmp(state, "done"));
-}
-
-/* -- logs -- */
-
-static cJSON *all_logs(struct state *st, const struct engine *engine, const struct session_row *row, int n,
-                       struct err *err)
-{
-	const cJSON *services = json_at(row->spec, "services"), *one;
-	int count = 0, size = cJSON_GetArraySize(services);
-	cleanup_free cJSON **logs = mem_alloc(((size_t)size + 1) * sizeof(*logs));
-	cleanup_free const char **names = mem_alloc(((size_t)size + 1) * sizeof(*names));
-	cJSON_ArrayForEach(one, services)
-	{
-		names[count] = cJSON_GetStringValue(one);
-		logs[count] = engine->logs(st, row, cJSON_GetStringValue(one), n, err);
-		if (!logs[count])
-			break;
-		count++;
-	}
-	cJSON *merged = count == size ? logs_merge(logs, names, count, n) : NULL;
-	for (int i = 0; i < count; i++)
-		cJSON_Delete(logs[i]);
-	return merged;
-}
-
-cJSON *session_logs(struct state *st, const char *name, const char *service, int n, struct err *err)
-{
-	cleanup_row struct session_row row = {0};
-	BE_BRIEF();
-	if (operation_find(st, name, &row, err))
-		return NULL;
-	const struct engine *engine = engine_by_name(row.engine, err);
-	if (!engine || (service && operation_has_service(&row, service, err)))
-		return NULL;
-	n = n < 1 ? 1 : n > LOG_LINES_MAX ? LOG_LINES_MAX : n;
-	return service ? engine->logs(st, &row, service, n, err) : all_logs(st, engine, &row, n, err);
 }
 
 /* -- the engine, by name -- */
