@@ -194,12 +194,22 @@ int cli_up(const struct config *cfg, int argc, char **argv, struct err *err)
 static void tell_sessions(struct state *st)
 {
 	struct err ignored;
-	cleanup_json cJSON *sessions = sessions_list(st, false, &ignored);
-	int n = cJSON_GetArraySize(sessions);
+	cleanup_json cJSON *sessions = sessions_list(st, true, &ignored);
+	const cJSON *one;
+	int n = 0, warm = 0;
+	cJSON_ArrayForEach(one, sessions)
+	{
+		warm += json_bool(one, "warm", false);
+		n += !json_bool(one, "warm", false) && strcmp(json_text_or(one, "state", ""), "failed") != 0;
+	}
 	if (n)
 		printf("%d session%s still live%s: `codefoundry session list` shows, `codefoundry session "
 		       "stop NAME` ends them\n",
 		       n, n == 1 ? "" : "s", n == 1 ? "s" : "");
+	if (warm)
+		printf("%d warm one%s still run%s (SESSION_POOL): the next `session start` takes one; "
+		       "`SESSION_POOL=0 codefoundry session reap` removes them\n",
+		       warm, warm == 1 ? "" : "s", warm == 1 ? "s" : "");
 }
 
 int cli_down(const struct config *cfg, int argc, char **argv, struct err *err)

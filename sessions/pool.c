@@ -155,6 +155,7 @@ int pool_take(struct state *st, struct session_row *row, const struct session_ro
 	row->owner = mem_strdup(want->owner);
 	row->pool = NULL;
 	row->job = want->job;
+	row->generation++;
 	row->created_at = row->started_at = row->used_at = want->created_at;
 	row->expires_at = want->expires_at;
 	row->hard_expires_at = want->hard_expires_at;
@@ -164,9 +165,20 @@ int pool_take(struct state *st, struct session_row *row, const struct session_ro
 
 /* -- keeping it full -- */
 
-/* The newest go first: what is older has proved itself. */
-static int retire_surplus(struct state *st, int64_t wanted, struct err *err)
+static int count_warm(struct state *st, int64_t *have, struct err *err)
 {
+	return db_get_int(st->db, have, err,
+	                  "SELECT count(*) FROM sessions WHERE pool <> '' AND state <> 'failed'", "");
+}
+
+/* The newest go first: what is older has proved itself. */
+int pool_trim(struct state *st, struct err *err)
+{
+	int64_t wanted = config_int(st->cfg, "SESSION_POOL"), have = 0;
+	if (count_warm(st, &have, err))
+		return -1;
+	if (have <= wanted)
+		return 0;
 	return db_run(
 	        st->db, err,
 	        "UPDATE sessions SET pool = '' WHERE uuid IN (SELECT uuid FROM sessions WHERE pool <> ''"
@@ -202,11 +214,10 @@ static int keep_full(struct state *st, struct err *err)
 {
 	int64_t wanted = config_int(st->cfg, "SESSION_POOL"), have = 0;
 	bool may = false;
-	if (db_get_int(st->db, &have, err,
-	               "SELECT count(*) FROM sessions WHERE pool <> '' AND state <> 'failed'", ""))
+	if (pool_trim(st, err) || count_warm(st, &have, err))
 		return -1;
 	if (have >= wanted)
-		return have > wanted ? retire_surplus(st, wanted, err) : 0;
+		return 0;
 	return may_fill(st, &may, err) || (may && fill(st, wanted - have, err)) ? -1 : 0;
 }
 

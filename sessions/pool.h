@@ -31,7 +31,10 @@ int pool_find(struct state *st, const char *recipe, int *guard, struct session_r
  * that name is alive, ERR_STATE when the warm one is no longer there to be taken. */
 int pool_take(struct state *st, struct session_row *row, const struct session_row *want, struct err *err);
 
-/* Keeps SESSION_POOL of them: enqueues starts, retires those beyond. */
+/** Retire what there is beyond SESSION_POOL. */
+int pool_trim(struct state *st, struct err *err);
+
+/* Keeps SESSION_POOL of them: enqueues starts, and trims. */
 extern const struct worker_task session_pool_task;
 
 #endif

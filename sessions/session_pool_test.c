@@ -1,4 +1,5 @@
 /* Warm sessions: taken by a plain start, replaced in the background, never counted as anybody's, never left. */
+#include "sessions/lease_file.h"
 #include "sessions/test_pool.h"
 
 static int pool_teardown(void **data)
@@ -28,6 +29,11 @@ static void a_start_takes_a_warm_one(void **data)
 	assert_int_equal(warm(t), 1);
 	const cJSON *e;
 	cJSON_ArrayForEach(e, json_at(started, "endpoints")) assert_true(answers(json_text(e, "url")));
+	cleanup_free char *dir = NULL;
+	cleanup_json cJSON *file = NULL;
+	assert_ok(db_get_text(t->st->db, &dir, err, "SELECT dir FROM sessions WHERE name = 'demo'", ""));
+	assert_ok(lease_file_read(t->st, strrchr(dir, '/') + 1, &file, err));
+	assert_string_equal(json_text(file, "session.name"), "demo");
 	cleanup_json cJSON *shown = session_show(t->st, "demo", &(struct err){0});
 	assert_string_equal(json_text(shown, "owner"), "cli:test");
 	assert_true(json_int(shown, "created_at", 0) >= began);

@@ -5,6 +5,7 @@
 #include "core/mem.h"
 #include "sessions/clock_watch.h"
 #include "sessions/operation.h"
+#include "sessions/pool.h"
 #include "sessions/reap.h"
 #include "sessions/receipt.h"
 #include "sessions/session.h"
@@ -206,6 +207,8 @@ static int reap_run(struct job *job, struct err *err)
 	struct reap_finding *list = NULL;
 	size_t n = 0;
 	int orphans = 0;
+	if (!json_bool(job_args(job), "dry_run", false) && pool_trim(job_state(job), err))
+		return -1;
 	if (look(job_state(job), json_bool(job_args(job), "expired", true), &list, &n, err))
 		return -1;
 	int rc;

@@ -3,6 +3,7 @@
 #include "sessions/admission.h"
 #include "sessions/lease.h"
 #include "sessions/lease_file.h"
+#include "sessions/lease_file.h"
 #include "sessions/name.h"
 #include "sessions/operation.h"
 #include "sessions/pool.h"
@@ -238,6 +239,7 @@ static int check_files(struct job *job, struct err *err)
 static int taken(struct job *job, const struct session_row *row, int64_t ready_ms, struct err *err)
 {
 	char took[32];
+	lease_file_follow(job_state(job), row->uuid);
 	state_ring(job_state(job));
 	job_progress(job, "done", 100, "session %s is healthy after %s: it was warm", row->name,
 	             clock_duration(ready_ms, took, sizeof(took)));
