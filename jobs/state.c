@@ -124,6 +124,14 @@ static const char *const migrations[] = {
         "CREATE TABLE clock ("
         " one INTEGER PRIMARY KEY CHECK (one = 1), boot TEXT NOT NULL, boot_ms INTEGER NOT NULL,"
         " wall_ms INTEGER NOT NULL, held_until INTEGER NOT NULL DEFAULT 0, why TEXT) STRICT;",
+
+        /* notices: what people are to be told of, worth telling before `until`; ids grow for ever (jobs/notice.h). `chat` of a session: where
+         * its owner asked for it, when that is not his private chat. */
+        "CREATE TABLE notices ("
+        " id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, at INTEGER NOT NULL, until INTEGER "
+        "NOT NULL,"
+        " kind TEXT NOT NULL, session TEXT, owner TEXT, payload TEXT NOT NULL) STRICT;"
+        "ALTER TABLE sessions ADD COLUMN chat TEXT;",
         NULL,
 };
 

@@ -1,41 +1,7 @@
 /* When sessions end, who is spared, and what a clock that jumps does to them. The wall clock of this process is moved. */
-#include "core/clock.h"
 #include "sessions/clock_watch.h"
 #include "sessions/expiry.h"
-#include "sessions/test_stack.h"
-
-#define MIN INT64_C(60000)
-#define HOUR (60 * MIN)
-
-static int clock_setup(void **data)
-{
-	clock_ahead_ms = 0;
-	return setup(data);
-}
-
-static int clock_teardown(void **data)
-{
-	clock_ahead_ms = 0;
-	return teardown(data);
-}
-
-/* A session without services, kept: nothing but its age can end it. */
-static void add(struct test_state *t, const char *name, int64_t created_at, int64_t idle_ms, int64_t max_ms)
-{
-	cleanup_row struct session_row row = {.name = mem_strdup(name),
-	                                      .owner = mem_strdup("tg:5"),
-	                                      .engine = mem_strdup("process"),
-	                                      .dir = state_path(t->st, "sessions/%s", name),
-	                                      .spec = cJSON_Parse("{\"services\":[\"gateway\"]}"),
-	                                      .created_at = created_at,
-	                                      .used_at = created_at,
-	                                      .idle_ms = idle_ms,
-	                                      .hard_expires_at = created_at + max_ms,
-	                                      .expires_at = created_at + (idle_ms ? idle_ms : max_ms)};
-	id_uuid(row.uuid);
-	assert_ok(store_insert(t->st, &row, err));
-	assert_ok(db_run(t->st->db, err, "UPDATE sessions SET state = 'stopped', stopped_at = 1", ""));
-}
+#include "sessions/test_expiry.h"
 
 static int64_t held(struct test_state *t)
 {
@@ -96,7 +62,7 @@ static void what_is_used_lives_on(void **data)
 	struct test_state *t = *data;
 	int64_t now = clock_now_ms();
 	const char *reason = NULL;
-	add(t, "demo", now - 2 * HOUR, HOUR, 3 * HOUR);
+	add_session(t, "demo", now - 2 * HOUR, HOUR, 3 * HOUR);
 	assert_ok(db_run(t->st->db, err, "UPDATE sessions SET state = 'running'", ""));
 	cleanup_row struct session_row row = {0};
 	assert_ok(store_by_name(t->st, "demo", &row, err));
@@ -122,8 +88,8 @@ static void a_pin_keeps_it(void **data)
 {
 	struct test_state *t = *data;
 	int64_t now = clock_now_ms();
-	add(t, "old", now - 30 * HOUR, HOUR, 24 * HOUR);
-	add(t, "idle", now - 2 * HOUR, HOUR, 24 * HOUR);
+	add_session(t, "old", now - 30 * HOUR, HOUR, 24 * HOUR);
+	add_session(t, "idle", now - 2 * HOUR, HOUR, 24 * HOUR);
 	assert_reaps(t, 2);
 	does(t, "session.pin", "{\"name\":\"old\"}");
 	does(t, "session.pin", "{\"name\":\"old\"}");
@@ -148,7 +114,7 @@ static void a_button_means_that_session_only(void **data)
 	static const char *const other = "{\"name\":\"demo\",\"minutes\":5,"
 	                                 "\"uuid\":\"00000000-0000-4000-8000-000000000000\"}";
 	struct test_state *t = *data;
-	add(t, "demo", clock_now_ms(), HOUR, 24 * HOUR);
+	add_session(t, "demo", clock_now_ms(), HOUR, 24 * HOUR);
 	refused(t, "session.extend", other, ERR_NOT_FOUND, "another one is called so now");
 	refused(t, "session.stop", other, ERR_NOT_FOUND, "another one is called so now");
 	cleanup_free char *uuid = NULL, *args = NULL;
@@ -162,7 +128,7 @@ static void a_button_means_that_session_only(void **data)
 static void a_jump_forward_kills_nothing_at_once(void **data)
 {
 	struct test_state *t = *data;
-	add(t, "demo", clock_now_ms(), HOUR, 24 * HOUR);
+	add_session(t, "demo", clock_now_ms(), HOUR, 24 * HOUR);
 	assert_int_equal(held(t), 0);
 	clock_ahead_ms = 2 * MIN; /* a time server may do that */
 	assert_int_equal(held(t), 0);
@@ -192,7 +158,7 @@ static void a_jump_forward_kills_nothing_at_once(void **data)
 static void a_jump_that_is_taken_back_is_forgotten(void **data)
 {
 	struct test_state *t = *data;
-	add(t, "demo", clock_now_ms() - 2 * HOUR, HOUR, 24 * HOUR);
+	add_session(t, "demo", clock_now_ms() - 2 * HOUR, HOUR, 24 * HOUR);
 	assert_int_equal(held(t), 0);
 	clock_ahead_ms = 5 * HOUR;
 	assert_int_not_equal(held(t), 0);
@@ -205,7 +171,7 @@ static void a_jump_that_is_taken_back_is_forgotten(void **data)
 static void a_machine_that_was_off(void **data)
 {
 	struct test_state *t = *data;
-	add(t, "demo", clock_now_ms() - 2 * HOUR, HOUR, 24 * HOUR);
+	add_session(t, "demo", clock_now_ms() - 2 * HOUR, HOUR, 24 * HOUR);
 	assert_int_equal(held(t), 0);
 	assert_ok(db_run(t->st->db, err,
 	                 "UPDATE clock SET boot = 'another', wall_ms = wall_ms - ?1, boot_ms = 99", "i",
@@ -225,8 +191,8 @@ static void a_jump_backward_makes_nothing_immortal(void **data)
 	struct test_state *t = *data;
 	clock_ahead_ms = 1000 * HOUR;
 	assert_int_equal(held(t), 0);
-	add(t, "demo", clock_now_ms(), HOUR, 24 * HOUR);
-	add(t, "older", clock_now_ms() - 1001 * HOUR, HOUR, 5000 * HOUR);
+	add_session(t, "demo", clock_now_ms(), HOUR, 24 * HOUR);
+	add_session(t, "older", clock_now_ms() - 1001 * HOUR, HOUR, 5000 * HOUR);
 	clock_ahead_ms = 0;
 	int64_t now = clock_now_ms();
 	assert_int_equal(held(t), 0);
@@ -259,8 +225,6 @@ static void nothing_is_held_twice(void **data)
 	assert_int_equal(held(t), until);
 	assert_int_equal(count(t, "SELECT count(*) FROM clock"), 1);
 }
-
-#define C(name) cmocka_unit_test_setup_teardown(name, clock_setup, clock_teardown)
 
 int main(int argc, char **argv)
 {

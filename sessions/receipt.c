@@ -4,6 +4,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "sessions/lease.h"
+#include "sessions/warn.h"
 #include <string.h>
 
 #define RETRY_FIRST_MS 30000
@@ -73,7 +74,7 @@ static int close_clean(struct state *st, struct session_row *row, enum session_e
 	if (db_begin(st->db, err))
 		return -1;
 	if (store_apply(st, row, end, NULL, NULL, 0, err) || add_rows(st, row, j, err) ||
-	    record(st, row, j, 0, err) || db_commit(st->db, err)) {
+	    record(st, row, j, 0, err) || warn_removed(st, row, j, err) || db_commit(st->db, err)) {
 		db_rollback(st->db);
 		return -1;
 	}

@@ -13,7 +13,7 @@ extern const struct setting session_settings[];
 
 /*
  * Kinds; args → result:
- *  session.start   {name?, services?: [text], compose?: [absolute path of a compose file], env_file?: absolute path}  → {name, uuid, engine, ready_ms, expires_at, endpoints: [{service, name, url}]}
+ *  session.start   {name?, services?: [text], compose?: [absolute path of a compose file], env_file?: absolute path, chat?: {chat, topic}: where to tell of its end}  → {name, uuid, engine, ready_ms, expires_at, endpoints: [{service, name, url}]}
  *                  name absent: one is generated. A stopped session is resumed.
  *  session.stop    {name, keep?: bool, uuid?}  → {name, receipt: {ok, <what the engine makes: processes, or containers, networks, volumes>, ports, files,
  *                                               leases, rows}} (all counts are what is LEFT)
@@ -30,6 +30,9 @@ extern const struct job_kind session_start_kind, session_stop_kind, session_rest
 
 /* Looks for expired sessions and orphans and enqueues session.reap. */
 extern const struct worker_task session_reap_task;
+
+/* Warns owners of the end of their sessions: a line in the log and a notice (sessions/warn.h). */
+extern const struct worker_task session_warn_task;
 
 /** 0 when ${name} may name a session ([a-z0-9][a-z0-9-]{0,29}), else -1 ERR_INVALID saying what is allowed. */
 int session_name_check(const char *name, struct err *err);

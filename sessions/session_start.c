@@ -40,16 +40,28 @@ static void fill_row(struct job *job, const char *name, const struct engine *eng
 		row->expires_at = row->created_at + row->idle_ms;
 }
 
+/* The chat that ${job} was asked for in, as a row keeps it; NULL when it does not say. */
+static char *chat_of(const struct job *job)
+{
+	int64_t chat = json_int(job_args(job), "chat.chat", 0);
+	return chat ? mem_printf("{\"chat\":%lld,\"topic\":%lld}", (long long)chat,
+	                         (long long)json_int(job_args(job), "chat.topic", 0))
+	            : NULL;
+}
+
 static int forget(struct state *st, struct session_row *failed, struct err *err)
 {
 	return failed->name ? store_apply(st, failed, EVENT_GONE, NULL, NULL, 0, err) : 0;
 }
 
-static int insert(struct state *st, struct session_row *row, struct session_row *failed,
+static int insert(struct job *job, struct session_row *row, struct session_row *failed,
                   const struct lease_wants *wants, struct err *err)
 {
+	struct state *st = job_state(job);
+	cleanup_free char *chat = chat_of(job);
 	return forget(st, failed, err) || lease_possible(st, err) || admission_quota(st, row->owner, err) ||
-	                       store_insert(st, row, err) || lease_take(st, row->uuid, wants, err)
+	                       store_insert(st, row, err) || store_chat(st, row, chat, err) ||
+	                       lease_take(st, row->uuid, wants, err)
 	               ? -1
 	               : 0;
 }
@@ -60,13 +72,14 @@ static int claim(struct job *job, struct session_row *want, struct session_row *
 {
 	struct state *st = job_state(job);
 	char recipe[SHA256_HEX + 1];
+	cleanup_free char *chat = chat_of(job);
 	int guard = GUARD_NONE;
 	pool_recipe(st->cfg, want, recipe);
 	int rc = pool_find(st, recipe, &guard, row, err);
 	if (rc != 1)
 		return rc;
 	if (db_begin(st->db, err) || forget(st, failed, err) || admission_quota(st, want->owner, err) ||
-	    pool_take(st, row, want, err) || db_commit(st->db, err)) {
+	    pool_take(st, row, want, err) || store_chat(st, row, chat, err) || db_commit(st->db, err)) {
 		db_rollback(st->db);
 		rc = err->code == ERR_STATE ? 0 : -1; /* it was retired just now: another is made */
 	}
@@ -77,12 +90,13 @@ static int claim(struct job *job, struct session_row *want, struct session_row *
 }
 
 /* Row, quota and leases in one transaction; the failed session of that name, if any, is forgotten in it. */
-static int make_row(struct state *st, struct session_row *row, struct session_row *failed,
+static int make_row(struct job *job, struct session_row *row, struct session_row *failed,
                     const struct lease_wants *wants, struct err *err)
 {
+	struct state *st = job_state(job);
 	if (db_begin(st->db, err))
 		return -1;
-	if (insert(st, row, failed, wants, err) || db_commit(st->db, err)) {
+	if (insert(job, row, failed, wants, err) || db_commit(st->db, err)) {
 		db_rollback(st->db);
 		return -1;
 	}
@@ -103,7 +117,7 @@ static int settle(struct job *job, struct session_row *row, struct session_row *
 	int rc = pool_fits(job_args(job)) ? claim(job, row, failed, &warm, err) : 0;
 	if (rc <= 0) {
 		store_row_free(&warm);
-		return rc < 0 ? -1 : make_row(st, row, failed, wants, err);
+		return rc < 0 ? -1 : make_row(job, row, failed, wants, err);
 	}
 	store_row_free(row);
 	*row = warm;

@@ -7,7 +7,8 @@
 
 #define COLUMNS                                                                                              \
 	"SELECT uuid, name, owner, engine, state, reason, error, spec, dir, job, created_at, started_at,"    \
-	" stopped_at, expires_at, hard_expires_at, idle_ms, used_at, pool, generation, warned_at, pinned"    \
+	" stopped_at, expires_at, hard_expires_at, idle_ms, used_at, pool, generation, warned_at, pinned, "  \
+	"chat"                                                                                               \
 	" FROM sessions "
 
 static void read_row(struct query *q, struct session_row *row)
@@ -34,6 +35,7 @@ static void read_row(struct query *q, struct session_row *row)
 	row->generation = query_int(q, 18);
 	row->warned_at = query_int(q, 19);
 	row->pinned = query_int(q, 20) != 0;
+	row->chat = query_copy(q, 21);
 }
 
 void store_row_free(struct session_row *row)
@@ -44,6 +46,7 @@ void store_row_free(struct session_row *row)
 	free(row->dir);
 	free(row->reason);
 	free(row->error);
+	free(row->chat);
 	free(row->pool);
 	cJSON_Delete(row->spec);
 	cJSON_Delete(row->plan);
@@ -243,6 +246,15 @@ int store_expire_at(struct state *st, struct session_row *row, int64_t expires_a
 	row->used_at = used_at;
 	row->generation++;
 	return 0;
+}
+
+int store_chat(struct state *st, struct session_row *row, const char *chat, struct err *err)
+{
+	if (!chat)
+		return 0;
+	free(row->chat);
+	row->chat = mem_strdup(chat);
+	return db_run(st->db, err, "UPDATE sessions SET chat = ? WHERE uuid = ?", "tt", chat, row->uuid);
 }
 
 int store_pin(struct state *st, struct session_row *row, bool pinned, int64_t expires_at,

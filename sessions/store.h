@@ -21,6 +21,7 @@ struct session_row {
 	int64_t created_at, started_at, stopped_at, expires_at, hard_expires_at, idle_ms, used_at,
 	        warned_at;  /* ms; 0: unset */
 	bool pinned;        /* does not expire */
+	char *chat;         /* where its owner asked for it: {"chat","topic"}; NULL: nowhere, or in private */
 	int64_t generation; /* grows with every change of the row */
 };
 #define cleanup_row __attribute__((cleanup(store_row_free)))
@@ -67,6 +68,9 @@ int store_apply(struct state *st, struct session_row *row, enum session_event ev
 /** Set expires_at and used_at; the lease file is left to the caller (lease_file.h). */
 int store_expire_at(struct state *st, struct session_row *row, int64_t expires_at, int64_t used_at,
                     struct err *err);
+
+/** Note where ${row}'s owner asked for it: ${chat} as in the row (copied), NULL: nothing to note. */
+int store_chat(struct state *st, struct session_row *row, const char *chat, struct err *err);
 
 /** Pin it, or let it expire again at ${expires_at}, at the latest at ${hard_expires_at}. */
 int store_pin(struct state *st, struct session_row *row, bool pinned, int64_t expires_at,
