@@ -1,5 +1,5 @@
 /* The verbs of `codefoundry session` by file: those that change stand in cmd_session.c, those that look in
- * cmd_session_show.c, _stats.c and _wait.c, those that connect this terminal or a pipe with a service in cmd_session_io.c. */
+ * cmd_session_show.c, _one.c, _stats.c and _wait.c, those that connect this terminal or a pipe with a service in cmd_session_io.c. */
 #ifndef CLI_CMD_SESSION_H
 #define CLI_CMD_SESSION_H
 
@@ -13,5 +13,8 @@ void session_print_endpoints(const cJSON *endpoints);
 
 /** Print {name, receipt}, without a receipt: that it was kept. */
 void session_print_receipt(const cJSON *result);
+
+/** Say on stderr when the state of services of ${session} is not known, and why. */
+void session_warn_unknown(const cJSON *session);
 
 #endif

@@ -1,4 +1,4 @@
-/* `codefoundry session list`, `show`: what there is, as a person or a script wants it. */
+/* `codefoundry session list`: what there is, as a person or a script wants it. */
 #include "cli/args.h"
 #include "cli/cmd_session.h"
 #include "cli/term.h"
@@ -56,6 +56,12 @@ static void say_unknown(void)
 	fprintf(stderr,
 	        "Docker does not answer, so the state of their services is not known; `codefoundry doctor` "
 	        "says why\n");
+}
+
+void session_warn_unknown(const cJSON *session)
+{
+	if (is_unknown(session))
+		say_unknown();
 }
 
 /* "9 min, idle": which end is next, and when. */
@@ -130,51 +136,5 @@ int session_verb_list(const struct config *cfg, int argc, char **argv, struct er
 		term_json(rows);
 	else
 		print_list(rows);
-	return 0;
-}
-
-static void print_end(const cJSON *s)
-{
-	char left[48];
-	int64_t at = json_int(s, "expires_at", 0);
-	if (json_bool(s, "pinned", false))
-		printf("  pinned: it does not expire\n");
-	else if (at && json_text(s, "ends"))
-		printf("  expires in %s (%s)\n", clock_left(at - clock_now_ms(), left, sizeof(left)),
-		       strcmp(json_text(s, "ends"), "age") ? "unless it is used" : "its greatest age");
-}
-
-static void print_session(const cJSON *s)
-{
-	static const struct term_column columns[] = {
-	        {"SERVICE", "name"}, {"STATE", "state"}, {"PID", "pid"}, {"RESTARTS", "restarts"}};
-	const char *reason = json_text(s, "reason");
-	printf("%s: %s, owner %s, engine %s%s%s\n", json_text(s, "name"), json_text(s, "state"),
-	       json_text(s, "owner"), json_text(s, "engine"), reason ? ", " : "", reason ? reason : "");
-	print_end(s);
-	session_print_endpoints(json_at(s, "endpoints"));
-	if (cJSON_GetArraySize(json_at(s, "services")))
-		term_table(columns, ARRAY_LEN(columns), json_at(s, "services"));
-	if (is_unknown(s))
-		say_unknown();
-	if (cJSON_IsObject(json_at(s, "receipt")))
-		session_print_receipt(s);
-}
-
-int session_verb_show(const struct config *cfg, int argc, char **argv, struct err *err)
-{
-	bool json = false;
-	const struct arg table[] = {{"json", ARG_FLAG, &json}, {0}};
-	struct args a = {"codefoundry session show NAME [--json]", table, 1, 1};
-	cleanup_state struct state *st = NULL;
-	if (args_parse(&a, argc, argv, err) || state_open(&st, cfg, err))
-		return -1;
-	cleanup_json cJSON *s = session_show(st, a.words[0], err);
-	if (!s)
-		return -1;
-	if (json)
-		term_json(s);
-	else
-		print_session(s);
 	return 0;
 }

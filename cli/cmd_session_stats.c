@@ -10,15 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WINDOW_MS 500 /* a share of a CPU is what was used between two readings */
 #define TOP_MS 2000
-
-static void add_size(cJSON *row, const char *key, int64_t bytes)
-{
-	char text[32];
-	snprintf(text, sizeof(text), "%.1f MiB", (double)bytes / (1 << 20));
-	json_add_text(row, key, bytes ? text : "–");
-}
 
 static void print_stats(const cJSON *stats)
 {
@@ -32,12 +24,13 @@ static void print_stats(const cJSON *stats)
 	cJSON *row;
 	cJSON_ArrayForEach(row, rows)
 	{
-		char cpu[32];
+		char cpu[32], size[32];
 		const cJSON *percent = json_at(row, "cpu_percent");
 		snprintf(cpu, sizeof(cpu), "%5.1f", percent ? percent->valuedouble : 0);
 		json_add_text(row, "cpu", percent ? cpu : "    –");
-		add_size(row, "memory", json_int(row, "memory_bytes", 0));
-		add_size(row, "limit", json_int(row, "memory_limit_bytes", 0));
+		json_add_text(row, "memory", term_size(json_at(row, "memory_bytes"), size, sizeof(size)));
+		json_add_text(row, "limit",
+		              term_size(json_at(row, "memory_limit_bytes"), size, sizeof(size)));
 	}
 	if (cJSON_GetArraySize(rows))
 		term_table(columns, ARRAY_LEN(columns), rows);
@@ -63,8 +56,8 @@ int session_verb_stats(const struct config *cfg, int argc, char **argv, struct e
 	cleanup_state struct state *st = NULL;
 	if (args_parse(&a, argc, argv, err) || state_open(&st, cfg, err))
 		return -1;
-	cleanup_json cJSON *stats = session_stats(st, a.words[0], NULL, err);
-	if (!stats || (stats->child && read_again(st, a.words[0], &stats, WINDOW_MS, err)))
+	cleanup_json cJSON *stats = session_usage(st, a.words[0], err);
+	if (!stats)
 		return -1;
 	if (json)
 		term_json(stats);
@@ -82,8 +75,8 @@ int session_verb_top(const struct config *cfg, int argc, char **argv, struct err
 	if (args_parse(&a, argc, argv, err) || state_open(&st, cfg, err))
 		return -1;
 	bool terminal = isatty(STDOUT_FILENO);
-	cleanup_json cJSON *stats = session_stats(st, a.words[0], NULL, err);
-	if (!stats || read_again(st, a.words[0], &stats, WINDOW_MS, err))
+	cleanup_json cJSON *stats = session_usage(st, a.words[0], err);
+	if (!stats)
 		return -1;
 	do {
 		printf("%s", terminal ? "\033[H\033[2J" : "");

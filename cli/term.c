@@ -145,6 +145,18 @@ void term_table(const struct term_column *columns, size_t n, const cJSON *rows)
 	cJSON_ArrayForEach(row, rows) print_row(shown, n, widths, row, room);
 }
 
+const char *term_size(const cJSON *bytes, char *buf, size_t size)
+{
+	double n = cJSON_IsNumber(bytes) ? bytes->valuedouble : 0;
+	if (n <= 0)
+		snprintf(buf, size, "–");
+	else if (n < 1 << 30)
+		snprintf(buf, size, "%.1f MiB", n / (1 << 20));
+	else
+		snprintf(buf, size, "%.1f GiB", n / (1 << 30));
+	return buf;
+}
+
 void term_json(const cJSON *j)
 {
 	cleanup_free char *text = json_print_pretty(j);

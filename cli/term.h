@@ -16,6 +16,9 @@ struct term_column {
 /** Print ${rows} (array of objects) as a table that fits the terminal: spare columns are left out, then the last one is cut. */
 void term_table(const struct term_column *columns, size_t n, const cJSON *rows);
 
+/** "12.3 MiB", "1.2 GiB" of the number of bytes ${bytes}; "–" for 0 and what is no number. Returns ${buf}. */
+const char *term_size(const cJSON *bytes, char *buf, size_t size);
+
 /** Print JSON, indented, and a newline. */
 void term_json(const cJSON *j);
 

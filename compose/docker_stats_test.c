@@ -21,6 +21,16 @@ static void readings_are_those_of_the_docker_client(void **state)
 	         "{\"cpu_us\":0,\"memory_bytes\":10,\"memory_limit_bytes\":0,\"pids\":0}"},
 	        {"{\"memory_stats\":{},\"pids_stats\":{}}", /* stopped */
 	         "{\"cpu_us\":0,\"memory_bytes\":0,\"memory_limit_bytes\":0,\"pids\":0}"},
+	        {"{\"read\":\"2026-01-01T00:00:03.5Z\",\"preread\":\"2026-01-01T00:00:02.5Z\",\"memory_"
+	         "stats\":{},"
+	         "\"cpu_stats\":{\"cpu_usage\":{\"total_usage\":3000000000}},"
+	         "\"precpu_stats\":{\"cpu_usage\":{\"total_usage\":1745000000}}}", /* two readings */
+	         "{\"cpu_us\":3000000,\"memory_bytes\":0,\"memory_limit_bytes\":0,\"pids\":0,\"cpu_percent\":"
+	         "125.5}"},
+	        {"{\"read\":\"2026-01-01T00:00:03.5Z\",\"preread\":\"0001-01-01T00:00:00Z\",\"memory_stats\":"
+	         "{},"
+	         "\"cpu_stats\":{\"cpu_usage\":{\"total_usage\":3000000000}}}", /* the first one */
+	         "{\"cpu_us\":3000000,\"memory_bytes\":0,\"memory_limit_bytes\":0,\"pids\":0}"},
 	        {"null", "{\"cpu_us\":0,\"memory_bytes\":0,\"memory_limit_bytes\":0,\"pids\":0}"},
 	};
 	(void)state;
@@ -66,6 +76,7 @@ static void a_container_that_works(void **state)
 	assert_in_range(json_int(one, "cpu_us", 0), 100000, WAIT_MS * 1000);
 	assert_in_range(json_int(one, "memory_bytes", 0), 1, 64 << 20);
 	assert_true(json_int(one, "memory_limit_bytes", 0) > 0);
+	assert_non_null(json_at(one, "cpu_percent"));
 	assert_int_equal(cJSON_GetArraySize(none), 0);
 }
 

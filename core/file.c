@@ -120,9 +120,20 @@ int dir_make(const char *path, mode_t mode, struct err *err)
 	return S_ISDIR(st.st_mode) ? 0 : err_sys(err, ENOTDIR, "make directory %s", path);
 }
 
+struct tally {
+	long count;
+	int64_t bytes;
+};
+
+static void add_up(struct tally *t, const struct stat *st)
+{
+	t->count++;
+	t->bytes += (int64_t)st->st_blocks * 512; /* POSIX leaves the unit open, Linux does not */
+}
+
 /* Walk what is below ${dirfd}; counts, and removes when asked to, as much as it can. Never follows a link. Returns 0 or
  * the first errno. */
-static int walk(int dirfd, bool remove, int depth, long *count)
+static int walk(int dirfd, bool remove, int depth, struct tally *tally)
 {
 	if (depth > FILE_DEPTH_MAX)
 		return ENAMETOOLONG;
@@ -138,10 +149,12 @@ static int walk(int dirfd, bool remove, int depth, long *count)
 	while ((e = readdir(dir))) {
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;
-		++*count;
+		struct stat st = {0};
+		fstatat(dirfd, e->d_name, &st, AT_SYMLINK_NOFOLLOW);
+		add_up(tally, &st);
 		cleanup_close int sub =
 		        openat(dirfd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		int problem = sub >= 0 ? walk(sub, remove, depth + 1, count) : 0;
+		int problem = sub >= 0 ? walk(sub, remove, depth + 1, tally) : 0;
 		if (!problem && remove && unlinkat(dirfd, e->d_name, sub >= 0 ? AT_REMOVEDIR : 0) &&
 		    errno != ENOENT)
 			problem = errno;
@@ -162,10 +175,10 @@ int tree_remove(const char *path, struct err *err)
 		return err_set(err, ERR_INVALID, "remove %s: name a directory by its own name",
 		               path[0] ? path : "\"\"");
 	cleanup_close int fd = open(p, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	long count = 0;
+	struct tally tally = {0};
 	if (fd < 0 && errno == ENOENT)
 		return 0;
-	int problem = fd >= 0 ? walk(fd, true, 0, &count) : 0;
+	int problem = fd >= 0 ? walk(fd, true, 0, &tally) : 0;
 	if (problem == ENAMETOOLONG)
 		return err_set(err, ERR_LIMIT,
 		               "remove %s: nested deeper than %d directories: remove it by hand", path,
@@ -177,16 +190,27 @@ int tree_remove(const char *path, struct err *err)
 	return 0;
 }
 
-long tree_count(const char *path)
+/* Returns 0, also when it is missing, or -1. */
+static int measure(const char *path, struct tally *tally)
 {
 	struct stat st;
 	if (lstat(path, &st))
 		return errno == ENOENT ? 0 : -1;
-	long count = 1;
+	add_up(tally, &st);
 	cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && walk(fd, false, 0, &count))
-		return -1;
-	return count;
+	return fd >= 0 && walk(fd, false, 0, tally) ? -1 : 0;
+}
+
+long tree_count(const char *path)
+{
+	struct tally tally = {0};
+	return measure(path, &tally) ? -1 : tally.count;
+}
+
+int64_t tree_bytes(const char *path)
+{
+	struct tally tally = {0};
+	return measure(path, &tally) ? -1 : tally.bytes;
 }
 
 bool path_exists(const char *path)

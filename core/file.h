@@ -5,6 +5,7 @@
 #include "core/err.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define FILE_DEPTH_MAX 128 /* directories within directories that tree_* go down */
@@ -29,6 +30,9 @@ int tree_remove(const char *path, struct err *err);
 
 /** Number of files and directories below ${path}, itself included; 0 when it is missing, -1 on error. */
 long tree_count(const char *path);
+
+/** Bytes of the disk that they take; 0 when it is missing, -1 on error. */
+int64_t tree_bytes(const char *path);
 
 bool path_exists(const char *path);
 

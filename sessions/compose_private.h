@@ -71,6 +71,7 @@ int compose_read(struct state *st, const struct session_row *row, const char *pa
                  struct err *err);
 /* compose_stats.c */
 cJSON *compose_stats(struct state *st, const struct session_row *row);
+int compose_disk(struct state *st, const struct session_row *row, int64_t *bytes, struct err *err);
 
 int64_t compose_used_at(struct state *st, const struct session_row *row);
 

@@ -45,7 +45,12 @@ struct engine {
 	 * engine that cannot tell. */
 	cJSON *(*stats)(struct state *st, const struct session_row *row);
 
-	/** [{name, state ("ready": up and healthy; "unknown": the engine does not tell), pid, restarts}], now.
+	/** Bytes of the disk that its objects take besides row->dir: 0 and ${*bytes}, or -1 when the engine does not tell in
+	 * time. Takes seconds. May be NULL: there are no such. */
+	int (*disk)(struct state *st, const struct session_row *row, int64_t *bytes, struct err *err);
+
+	/** [{name, state ("ready": up and healthy; "unknown": the engine does not tell), pid, restarts, and health, image, container, ports where
+	 * there are such}], now.
 	 * Never NULL; blocks at most half a second, or what docker_patience() allows. */
 	cJSON *(*services)(struct state *st, const struct session_row *row);
 

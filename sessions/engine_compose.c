@@ -180,9 +180,24 @@ static bool is_oneshot(const struct session_row *row, const char *service)
 	return json_bool(check, "oneshot", false);
 }
 
-static cJSON *describe(const struct session_row *row, const char *service, const char *id,
+/* Of what it listens on, what the host has. */
+static cJSON *published(const cJSON *ports)
+{
+	cJSON *list = json_array();
+	const cJSON *port;
+	cJSON_ArrayForEach(port, ports)
+	{
+		if (json_int(port, "host", 0))
+			cJSON_AddItemToArray(list, cJSON_Duplicate(port, true));
+	}
+	return list;
+}
+
+/* ${listed}: the container as docker_list() gives it, NULL: there is none. */
+static cJSON *describe(const struct session_row *row, const char *service, const cJSON *listed,
                        enum err_code listing)
 {
+	const char *id = json_text(listed, "id");
 	struct err why = {.code = listing};
 	cleanup_free char *path = id ? mem_printf("/containers/%s/json", id) : NULL;
 	cleanup_json cJSON *container = path ? docker_get(path, &why) : NULL;
@@ -196,6 +211,9 @@ static cJSON *describe(const struct session_row *row, const char *service, const
 		const char *name = json_text_or(container, "Name", "");
 		json_add_text(one, "container", name + (*name == '/'));
 		json_add_text(one, "image", json_text(container, "Config.Image"));
+		json_add(one, "ports", published(json_at(listed, "ports")));
+		if (json_text(container, "State.Health.Status"))
+			json_add_text(one, "health", json_text(container, "State.Health.Status"));
 	}
 	return one;
 }
@@ -216,8 +234,7 @@ static cJSON *compose_services(struct state *st, const struct session_row *row)
 			        cJSON_GetObjectItemCaseSensitive(json_at(c, "labels"), LABEL_SERVICE);
 			if (!cJSON_IsString(label) || strcmp(label->valuestring, name->valuestring) != 0)
 				continue;
-			cJSON_AddItemToArray(services,
-			                     describe(row, name->valuestring, json_text(c, "id"), why.code));
+			cJSON_AddItemToArray(services, describe(row, name->valuestring, c, why.code));
 			n++;
 		}
 		if (!n)
@@ -258,6 +275,7 @@ const struct engine engine_compose = {
         .left = compose_left,
         .alive = compose_alive,
         .stats = compose_stats,
+        .disk = compose_disk,
         .services = compose_services,
         .service = compose_service,
         .logs = compose_logs,

@@ -38,8 +38,8 @@ extern const struct worker_task session_warn_task;
 int session_name_check(const char *name, struct err *err);
 
 /** Alive sessions (with ${all} also failed ones kept for their reason, and warm ones, which have warm: true) as an array of
- * {name, uuid, owner, engine, state, created_at, expires_at, hard_expires_at, pinned, ends: "idle|age|pinned", age_ms, reason, warm?, endpoints, services: [{name, state, pid, restarts, and health, image,
- * ports where the engine has them}]}; times in ms, services from the engine, now. */
+ * {name, uuid, owner, engine, state, created_at, expires_at, hard_expires_at, pinned, ends: "idle|age|pinned", age_ms, reason, warm?, endpoints, services: [{name, state, pid, restarts, ports: [{ip, host, container, protocol}], and health, image, container where
+ * the engine has them}]}; times in ms, services from the engine, now. */
 cJSON *sessions_list(struct state *st, bool all, struct err *err);
 
 /** Whether a service in ${state} is as it should be: "ready", or "done" when it runs once and ended well. */
@@ -63,6 +63,17 @@ cJSON *session_log_entries(struct state *st, const char *name, const char *const
 /** What the services of running session ${name} (NULL: of all that run) use: an array of {session, name, cpu_us (since the service began), memory_bytes,
  * memory_limit_bytes (0: none), pids, read_us (monotonic)}, and cpu_percent of one CPU since ${before}, an earlier answer (NULL: none). */
 cJSON *session_stats(struct state *st, const char *name, const cJSON *before, struct err *err);
+
+/** The same with every cpu_percent, read twice where the engine's one reading does not hold it. Takes a second or two. */
+cJSON *session_usage(struct state *st, const char *name, struct err *err);
+
+/**
+ * Add to ${session}, an answer of session_show() for an alive one, what it uses now: to each of its services cpu_percent (of one CPU), memory_bytes,
+ * memory_limit_bytes (0: none) and pids, as far as they run, and {"cost": {"cpu_percent", "memory_bytes", "disk_bytes", "memory_share", "disk_share"
+ * (percent of the machine's), "cpu_share" (of all its CPUs), "machine": {"cpus","memory_bytes","disk_bytes"}}}; null where nobody tells in time.
+ * Takes seconds.
+ */
+void session_add_cost(struct state *st, cJSON *session);
 
 /** Restart, stop, start or kill one service through the engine: ${op} "restart" "stop" "start" "kill". Blocks until done. */
 int session_service(struct state *st, const char *name, const char *service, const char *op, struct err *err);

@@ -12,6 +12,32 @@
 
 #define PATIENCE_MS 1000 /* with an engine that hangs: a bot and a gateway ask here, in their loops */
 
+/* Where the engine does not tell them, the leased ones are what a service listens on. */
+static void add_ports(cJSON *services, const cJSON *leases)
+{
+	cJSON *service;
+	const cJSON *lease;
+	cJSON_ArrayForEach(service, services)
+	{
+		if (json_at(service, "ports"))
+			continue;
+		cJSON *ports = cJSON_AddArrayToObject(service, "ports");
+		cJSON_ArrayForEach(lease, leases)
+		{
+			if (strcmp(json_text_or(lease, "service", ""), json_text_or(service, "name", "?")) !=
+			    0)
+				continue;
+			cJSON *port = json_object();
+			int64_t number = json_int(lease, "port", 0);
+			json_add_text(port, "ip", "127.0.0.1");
+			json_add_int(port, "host", number);
+			json_add_int(port, "container", json_int(lease, "target", number));
+			json_add_text(port, "protocol", json_text_or(lease, "protocol", "tcp"));
+			cJSON_AddItemToArray(ports, port);
+		}
+	}
+}
+
 static cJSON *describe(struct state *st, const struct session_row *row, struct err *err)
 {
 	const struct engine *engine = engine_by_name(row->engine, err);
@@ -23,6 +49,8 @@ static cJSON *describe(struct state *st, const struct session_row *row, struct e
 	json_add_text(j, "uuid", row->uuid);
 	json_add_text(j, "owner", row->owner);
 	json_add_text(j, "engine", row->engine);
+	if (json_text(row->spec, "provider"))
+		json_add_text(j, "provider", json_text(row->spec, "provider"));
 	json_add_text(j, "state", lifecycle_state_name(row->state));
 	json_add_int(j, "created_at", row->created_at);
 	json_add_int(j, "expires_at", row->expires_at);
@@ -36,7 +64,9 @@ static cJSON *describe(struct state *st, const struct session_row *row, struct e
 	if (row->error)
 		json_add_text(j, "error", row->error);
 	json_add(j, "endpoints", lease_endpoints(leases, json_at(row->spec, "services")));
-	json_add(j, "services", row->state == SESSION_FAILED ? json_array() : engine->services(st, row));
+	cJSON *services = row->state == SESSION_FAILED ? json_array() : engine->services(st, row);
+	add_ports(services, leases);
+	json_add(j, "services", services);
 	return j;
 }
 

@@ -4,6 +4,7 @@
 #include "core/mem.h"
 #include "sessions/operation.h"
 #include "sessions/session.h"
+#include <poll.h>
 #include <string.h>
 
 static const cJSON *same(const cJSON *before, const char *session, const char *name)
@@ -27,6 +28,7 @@ static void add_percent(cJSON *one, const cJSON *earlier)
 		cJSON_AddNumberToObject(one, "cpu_percent", (double)(used * 1000 / passed) / 10);
 }
 
+#define WINDOW_MS 500    /* a share of a CPU is what was used between two readings */
 #define PATIENCE_MS 5000 /* readings of many containers at once, on a loaded machine */
 
 /* Nothing was read of ${row}: because nothing of it runs, which is fine, or because the engine does not tell. */
@@ -58,7 +60,7 @@ static int add_session(cJSON *list, struct state *st, const struct session_row *
 		json_add_text(one, "session", row->name);
 		json_add_int(one, "read_us", now * 1000);
 		const cJSON *earlier = same(before, row->name, json_text_or(one, "name", ""));
-		if (earlier)
+		if (earlier && !json_at(one, "cpu_percent"))
 			add_percent(one, earlier);
 		cJSON_AddItemToArray(list, one);
 	}
@@ -91,4 +93,24 @@ cJSON *session_stats(struct state *st, const char *name, const cJSON *before, st
 	docker_patience(0);
 	store_rows_free(rows, n);
 	return rc ? NULL : TAKE(list);
+}
+
+static bool lacks_percent(const cJSON *stats)
+{
+	const cJSON *one;
+	cJSON_ArrayForEach(one, stats)
+	{
+		if (!json_at(one, "cpu_percent"))
+			return true;
+	}
+	return false;
+}
+
+cJSON *session_usage(struct state *st, const char *name, struct err *err)
+{
+	cleanup_json cJSON *stats = session_stats(st, name, NULL, err);
+	if (!stats || !lacks_percent(stats))
+		return TAKE(stats);
+	poll(NULL, 0, WINDOW_MS);
+	return session_stats(st, name, stats, err);
 }
