@@ -137,10 +137,9 @@ struct terminal {
 	struct str seen;
 };
 
-static void attach(struct terminal *t)
+static void open_terminal(struct terminal *t, const char *const *argv)
 {
 	struct winsize size = {.ws_row = 33, .ws_col = 101};
-	const char *const *argv = RUN("attach", session);
 	*t = (struct terminal){.seen = STR_INIT};
 	t->pid = forkpty(&t->fd, NULL, NULL, &size);
 	assert_true(t->pid >= 0);
@@ -148,6 +147,11 @@ static void attach(struct terminal *t)
 		execv(program, (char *const *)argv);
 		_exit(126);
 	}
+}
+
+static void attach(struct terminal *t)
+{
+	open_terminal(t, RUN("attach", session));
 }
 
 /* Read what comes within ${ms}. Returns false at its end. */
@@ -231,7 +235,10 @@ static void ctrl_d_ends_the_shell(void **state)
 	attach(&t);
 	type(&t, "echo in-$((1+1))\n");
 	await(&t, "in-2", 1);
-	type(&t, "\4");
+	int64_t deadline = clock_mono_ms() + WAIT_MS;
+	do /* a shell that is about to prompt drops what was typed before */
+		type(&t, "\4");
+	while (look(&t, AGAIN_MS) && look(&t, AGAIN_MS) && clock_mono_ms() < deadline);
 	assert_int_equal(end(&t), 0);
 }
 
@@ -247,6 +254,60 @@ static void ctrl_c_interrupts_what_runs_and_not_the_shell(void **state)
 	insist(&t, "echo back-$((1+1))\n", "back-2");
 	type(&t, "exit 3\n");
 	assert_int_equal(end(&t), 3);
+}
+
+/* Whether a process of the session's has ${word} among its arguments; ours that looks has not. */
+static bool runs(const char *word)
+{
+	struct proc_result result = run(RUN("exec", session, "--", "sh", "-c",
+	                                    "for p in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$p; echo; done"),
+	                                NULL, WAIT_MS);
+	assert_non_null(strstr(result.out, "codefoundry"));
+	bool found = strstr(result.out, word) != NULL;
+	proc_result_free(&result);
+	return found;
+}
+
+static void ctrl_c_ends_what_exec_runs(void **state)
+{
+	(void)state;
+	struct terminal t;
+	cleanup_free char *mark = mem_printf("7%d", (int)getpid());
+	open_terminal(&t, RUN("exec", session, "--", "sh", "-c", "echo on-$((1+1)); sleep $0; sleep $0", mark));
+	await(&t, "on-2", 1);
+	assert_true(runs(mark));
+	type(&t, "\3");
+	assert_int_equal(end(&t), 130);
+	assert_false(runs(mark));
+}
+
+static void the_shell_ends_with_its_terminal(void **state)
+{
+	(void)state;
+	struct terminal t;
+	cleanup_free char *mark = mem_printf("8%d", (int)getpid()),
+	                  *keys = mem_printf("echo on-$((1+1)); sleep %s\n", mark);
+	attach(&t);
+	insist(&t, keys, "on-2");
+	close(t.fd);
+	int status;
+	assert_int_equal(waitpid(t.pid, &status, 0), t.pid);
+	assert_false(runs(mark));
+	str_free(&t.seen);
+}
+
+/* Docker's client keeps Ctrl-P for itself, until another key comes. */
+static void every_key_arrives_at_once(void **state)
+{
+	(void)state;
+	struct terminal t;
+	attach(&t);
+	type(&t, "stty -icanon -echo; echo on-$((1+1)); head -c 1 | od -b; stty sane\n");
+	await(&t, "on-2", 1);
+	type(&t, "\20");
+	await(&t, " 020", 1);
+	type(&t, "exit 4\n");
+	assert_int_equal(end(&t), 4);
 }
 
 static void the_window_size_is_passed_on(void **state)
@@ -279,6 +340,9 @@ int main(void)
 	        cmocka_unit_test(attach_gives_a_shell_and_its_exit_code),
 	        cmocka_unit_test(ctrl_d_ends_the_shell),
 	        cmocka_unit_test(ctrl_c_interrupts_what_runs_and_not_the_shell),
+	        cmocka_unit_test(ctrl_c_ends_what_exec_runs),
+	        cmocka_unit_test(the_shell_ends_with_its_terminal),
+	        cmocka_unit_test(every_key_arrives_at_once),
 	        cmocka_unit_test(the_window_size_is_passed_on),
 	};
 	signal(SIGPIPE, SIG_IGN);

@@ -71,6 +71,11 @@ void docker_output_free(struct docker_output *out);
 int docker_exec(const char *container, const char *const argv[], int64_t timeout_ms, size_t max,
                 struct docker_output *out, struct err *err);
 
+/** End the program that `docker exec --detach-keys` started in ${container} with the keys whose bytes are ${keys}: by these the engine tells one
+ * from another, and the docker program leaves it running when it is interrupted itself. Its process group gets ${sig}, after 2 s KILL,
+ * and 2 s to be gone. Nothing happens when there is none. Blocks. */
+void docker_exec_end(const char *container, const char *keys, int sig);
+
 /** The last ${n} log lines of ${container}, both streams, each as "<RFC 3339 time> text" when ${times}: an array of texts (UTF-8, cut at
  * 64 KiB, 8 MiB in all), oldest first. Of two streams each keeps its order. NULL with ${err}. */
 cJSON *docker_logs(const char *container, int n, bool times, struct err *err);

@@ -7,6 +7,9 @@
 #include "core/mem.h"
 #include "core/str.h"
 #include <errno.h>
+#define ERR_STATE openssl_ERR_STATE /* it has a type of that name */
+#include <openssl/evp.h>
+#undef ERR_STATE
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -66,11 +69,12 @@ static bool is_of_container(pid_t pid, const char *container, int *inner)
 }
 
 /* For users who may talk to the engine but not send signals to root's processes. */
-static void kill_from_inside(const char *container, int inner)
+static void kill_from_inside(const char *container, int inner, int sig)
 {
 	cleanup_json cJSON *body = json_object(), *made = NULL, *start = json_object();
-	cleanup_free char *group = mem_printf("-%d", inner), *create = NULL, *run = NULL;
-	const char *argv[] = {"kill", "-KILL", group};
+	cleanup_free char *group = mem_printf("-%d", inner), *option = mem_printf("-%d", sig), *create = NULL,
+	                  *run = NULL;
+	const char *argv[] = {"kill", option, group};
 	struct err err;
 
 	json_add(body, "Cmd", cJSON_CreateStringArray(argv, ARRAY_LEN(argv)));
@@ -83,7 +87,7 @@ static void kill_from_inside(const char *container, int inner)
 }
 
 /* runc gives each program a session of its own: its process group is what it started. */
-static void kill_program(const cJSON *info)
+static void kill_program(const cJSON *info, int sig)
 {
 	pid_t pid = (pid_t)json_int(info, "Pid", 0);
 	const char *container = json_text_or(info, "ContainerID", "");
@@ -91,8 +95,8 @@ static void kill_program(const cJSON *info)
 
 	if (pid <= 1 || !is_of_container(pid, container, &inner))
 		return;
-	if (kill(-pid, SIGKILL) && errno == EPERM && inner > 1)
-		kill_from_inside(container, inner);
+	if (kill(-pid, sig) && errno == EPERM && inner > 1)
+		kill_from_inside(container, inner, sig);
 }
 
 /* Asked while we wait: whether to wait on. Past the deadline the program is killed, once, and gets some time to be gone. */
@@ -113,7 +117,7 @@ static bool exec_go_on(void *arg)
 	if (!e->killed)
 		return false; /* over, but something it started holds the output open */
 	if (info)
-		kill_program(info);
+		kill_program(info, SIGKILL);
 	return true;
 }
 
@@ -246,4 +250,59 @@ int docker_exec(const char *container, const char *const argv[], int64_t timeout
 	out->len = e.out.len;
 	out->text = str_take(&e.out);
 	return 0;
+}
+
+/* ---- programs that the docker program started ---- */
+
+/* Whether it was started with the detach keys ${keys}, which the engine tells in base64. */
+static bool has_keys(const cJSON *info, const char *keys)
+{
+	size_t len = strlen(keys);
+	cleanup_free char *text = mem_alloc(len / 3 * 4 + 5);
+
+	EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)keys, (int)len);
+	return !strcmp(json_text_or(info, "DetachKeys", ""), text);
+}
+
+/* Find it among what runs in ${container} beside its own program. */
+static bool find_by_keys(struct exec *e, const char *container, const char *keys)
+{
+	cleanup_free char *path = mem_printf("/containers/%s/json", container);
+	struct err ignored;
+	cleanup_json cJSON *box = docker_get(path, &ignored);
+	const cJSON *id;
+
+	cJSON_ArrayForEach(id, json_at(box, "ExecIDs"))
+	{
+		if (!cJSON_IsString(id))
+			continue;
+		snprintf(e->path, sizeof(e->path), "/exec/%.100s", id->valuestring);
+		cleanup_json cJSON *info = inspect(e, &ignored);
+		if (info && has_keys(info, keys))
+			return true;
+	}
+	return false;
+}
+
+void docker_exec_end(const char *container, const char *keys, int sig)
+{
+	struct exec e = {0};
+	int64_t give_up = clock_mono_ms() + KILL_WAIT_MS, worst = give_up + KILL_WAIT_MS;
+	int sent = 0;
+	struct err ignored;
+
+	if (docker_check_id(container, &ignored) || !find_by_keys(&e, container, keys))
+		return;
+	for (;;) {
+		cleanup_json cJSON *info = inspect(&e, &ignored);
+		int64_t now = clock_mono_ms();
+		int next = now < give_up ? sig : SIGKILL;
+
+		if (!json_bool(info, "Running", false) || now >= worst)
+			return;
+		if (sent != next)
+			kill_program(info, next);
+		sent = next;
+		poll(NULL, 0, ASK_MOST_MS);
+	}
 }

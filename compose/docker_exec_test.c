@@ -2,6 +2,7 @@
 #include "compose/docker_testing.h"
 #include "core/clock.h"
 #include <grp.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -193,6 +194,29 @@ static void members_of_the_group_can_kill_too(void **state)
 	assert_false(runs(box, "sleep 4325"));
 }
 
+/* As `docker exec --detach-keys=ctrl-],a` does. */
+static void what_others_started_is_found_by_its_keys(void **state)
+{
+	(void)state;
+	static const char *const scripts[] = {"sleep 4326", "trap '' INT; sleep 4327; sleep 4328"};
+	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+		cleanup_free char *path = mem_printf("/containers/%s/exec", box);
+		cleanup_free char *body = mem_printf(
+		        "{\"Cmd\":[\"sh\",\"-c\",\"%s\"],\"DetachKeys\":\"ctrl-],a\"}", scripts[i]);
+		cleanup_json cJSON *made = call("POST", path, body);
+		cleanup_free char *start = mem_printf("/exec/%s/start", json_text_or(made, "Id", ""));
+		cleanup_json cJSON *begun = call("POST", start, "{\"Detach\":true}");
+		docker_exec_end(box, "\035b", SIGINT);
+		docker_exec_end("cft-none", "\035a", SIGINT);
+		assert_true(runs(box, "sleep 432"));
+		docker_exec_end(box, "\035a", SIGINT);
+		/* the shell is gone; what it ran got the same signal, and may take a moment longer */
+		int64_t deadline = clock_mono_ms() + 5000;
+		while (runs(box, "sleep 432"))
+			assert_true(clock_mono_ms() < deadline);
+	}
+}
+
 static void exec_needs_a_running_container(void **state)
 {
 	(void)state;
@@ -281,6 +305,7 @@ int main(void)
 	        cmocka_unit_test(too_late_is_killed_with_all_it_started),
 	        cmocka_unit_test(background_program_is_left_alone),
 	        cmocka_unit_test(members_of_the_group_can_kill_too),
+	        cmocka_unit_test(what_others_started_is_found_by_its_keys),
 	        cmocka_unit_test(exec_needs_a_running_container),
 	        cmocka_unit_test(files_of_containers),
 	};

@@ -50,9 +50,9 @@ int proc_run(const struct proc_spec *spec, const char *input, int64_t timeout_ms
 void proc_result_free(struct proc_result *result);
 
 /** Run a child to its end with our standard streams and in our process group, so that it has the terminal: Ctrl-C and the window's
- * size are its matter, an end meant for us (TERM, HUP) is handed on. Returns 0 and its exit code, or 128 + signal, in ${*status}; -1
- * when it could not be started. Blocks. */
-int proc_attach(const struct proc_spec *spec, int *status, struct err *err);
+ * size are its matter, an end meant for us (TERM, HUP) is handed on. Returns 0 and its exit code, or 128 + signal, in ${*status}; in
+ * ${*told} (may be NULL) the last of INT, QUIT, TERM and HUP that came to us meanwhile, 0: none. -1 when it could not be started. Blocks. */
+int proc_attach(const struct proc_spec *spec, int *status, int *told, struct err *err);
 
 struct proc_id {
 	pid_t pid;

@@ -7,7 +7,7 @@
 
 /* Wait for the child, which has the terminal: its Ctrl-C comes to us too and is its matter; an end that is meant for us
  * goes to it as well. */
-static int wait_attached(pid_t pid, const sigset_t *set)
+static int wait_attached(pid_t pid, const sigset_t *set, int *told)
 {
 	int status, sig;
 	static const struct timespec now = {0};
@@ -15,18 +15,22 @@ static int wait_attached(pid_t pid, const sigset_t *set)
 		sig = sigwaitinfo(set, NULL);
 		if (sig == SIGTERM || sig == SIGHUP)
 			kill(pid, sig);
+		if (sig > 0 && sig != SIGCHLD)
+			*told = sig;
 	}
-	while (sigtimedwait(set, NULL, &now) > 0) /* the Ctrl-C that ended it is no end of ours */
-		;
+	while ((sig = sigtimedwait(set, NULL, &now)) > 0) /* the Ctrl-C that ended it is no end of ours */
+		if (sig != SIGCHLD)
+			*told = sig;
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-int proc_attach(const struct proc_spec *given, int *status, struct err *err)
+int proc_attach(const struct proc_spec *given, int *status, int *told, struct err *err)
 {
 	static const int signals[] = {SIGCHLD, SIGINT, SIGQUIT, SIGTERM, SIGHUP};
 	struct proc_spec spec = *given;
 	sigset_t set, old;
 	pid_t pid;
+	int signal = 0;
 	spec.in = PROC_INHERIT;
 	spec.same_group = true;
 	sigemptyset(&set);
@@ -35,7 +39,9 @@ int proc_attach(const struct proc_spec *given, int *status, struct err *err)
 	pthread_sigmask(SIG_BLOCK, &set, &old);
 	int rc = proc_spawn(&spec, &pid, err);
 	if (rc == 0)
-		*status = wait_attached(pid, &set);
+		*status = wait_attached(pid, &set, &signal);
+	if (told)
+		*told = signal;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return rc;
 }

@@ -2,20 +2,28 @@
 #include "compose/image.h"
 #include "compose/override.h"
 #include "core/clock.h"
+#include "core/id.h"
 #include "core/mem.h"
 #include "core/proc.h"
+#include "core/str.h"
 #include "sessions/compose_private.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define USED_MS 3000
+#define KEYS_MAX (1 + ID_UUID_LEN + 1)
 
-/* Run a program on this terminal until it ends. */
-static int in_terminal(const char *const *argv, int *status, struct err *err)
+/* Detach keys that nobody types, in the docker program's spelling and as the bytes they are: its own, Ctrl-P Ctrl-Q, swallow a shell's Ctrl-P, and leave
+ * behind a shell that nobody could come back to. */
+static char *make_keys(char bytes[KEYS_MAX])
 {
-	struct proc_spec spec = PROC_SPEC_INIT;
-	spec.argv = argv;
-	return proc_attach(&spec, status, err);
+	cleanup_str struct str option = STR_INIT;
+	str_add(&option, "--detach-keys=ctrl-]");
+	bytes[0] = ']' & 0x1f;
+	id_uuid(bytes + 1);
+	for (const char *p = bytes + 1; *p; p++)
+		str_addf(&option, ",%c", *p);
+	return str_take(&option);
 }
 
 int compose_exec(struct state *st, const struct session_row *row, const char *service,
@@ -23,23 +31,35 @@ int compose_exec(struct state *st, const struct session_row *row, const char *se
 {
 	static const char *const shell[] = {"sh", NULL};
 	size_t n = 0, k = 0;
+	char keys[KEYS_MAX];
+	int told = 0;
 	provider_open(st->cfg, st->dir);
 	cleanup_json cJSON *container = compose_container(st, row, service, err);
+	cleanup_free char *detach = make_keys(keys);
 	if (!container)
 		return -1;
 	if (!argv[0])
 		argv = shell;
 	while (argv[n])
 		n++;
-	cleanup_free const char **all = mem_alloc((n + 8) * sizeof(*all));
+	cleanup_free const char **all = mem_alloc((n + 9) * sizeof(*all));
 	all[k++] = "docker";
 	all[k++] = "exec";
 	all[k++] = tty ? "-it" : "-i";
+	all[k++] = detach;
 	if (tty)
 		all[k++] = "--env=TERM";
 	all[k++] = json_text_or(container, "id", "");
 	memcpy(all + k, argv, n * sizeof(*all));
-	return in_terminal(all, status, err);
+	struct proc_spec spec = PROC_SPEC_INIT;
+	spec.argv = all;
+	if (proc_attach(&spec, status, &told, err))
+		return -1;
+	if (told) { /* the docker program ends without it, some versions with 0 */
+		docker_exec_end(json_text_or(container, "id", ""), keys, told);
+		*status = *status ? *status : 128 + told;
+	}
+	return 0;
 }
 
 /* The stack's services share one volume: any of them will do. */

@@ -78,7 +78,7 @@ int process_exec(struct state *st, const struct session_row *row, const char *se
 	spec.env = (const char *const *)env;
 	spec.clear_env = true;
 	spec.cwd = row->dir;
-	int rc = proc_attach(&spec, status, err);
+	int rc = proc_attach(&spec, status, NULL, err);
 	free_env(env);
 	return rc;
 }
