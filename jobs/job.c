@@ -18,7 +18,9 @@
 
 static volatile sig_atomic_t signalled;
 static int signal_fd = -1;
-static struct sigaction old_term, old_int;
+/* Each asks for the end: that of the connection, too, over which somebody works (SIGHUP). */
+static const int ends[] = {SIGTERM, SIGINT, SIGHUP};
+static struct sigaction old_ends[ARRAY_LEN(ends)];
 /* jobs_run within a job: the inner one begins without a signal, the outer one keeps its own */
 static unsigned signal_depth;
 static bool outer_signalled;
@@ -52,8 +54,11 @@ int job_signals_on(struct err *err)
 		signal_depth--;
 		return err_sys(err, errno, "eventfd");
 	}
-	sigaction(SIGTERM, &sa, &old_term);
-	sigaction(SIGINT, &sa, &old_int);
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		sigaction(ends[i], NULL, &old_ends[i]);
+		if (ends[i] != SIGHUP || old_ends[i].sa_handler != SIG_IGN) /* nohup: it is to go on */
+			sigaction(ends[i], &sa, NULL);
+	}
 	return 0;
 }
 
@@ -66,8 +71,8 @@ void job_signals_off(void)
 			on_signal(SIGTERM);
 		return;
 	}
-	sigaction(SIGTERM, &old_term, NULL);
-	sigaction(SIGINT, &old_int, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		sigaction(ends[i], &old_ends[i], NULL);
 	close(TAKE_FD(signal_fd));
 }
 

@@ -116,7 +116,7 @@ int jobs_exec(struct state *st, const struct job_kind *const *kinds, int64_t id,
 
 /**
  * Enqueue and run in the foreground, in this process: what the CLI does. Events are given to ${fn} as they come
- * (may be NULL). SIGINT and SIGTERM cancel. Returns 0 when the job was done, with its ${*result} (transferred, may
+ * (may be NULL). SIGINT, SIGTERM and SIGHUP cancel. Returns 0 when the job was done, with its ${*result} (transferred, may
  * be NULL pointer), or -1 with the job's error.
  */
 int jobs_run(struct state *st, const struct job_kind *const *kinds, const struct job_request *req,

@@ -15,8 +15,7 @@ static int inner_run(struct job *job, struct err *err)
 	inner_code = job_check(job, &why);
 	if (job_poll(job, &none, 1, 0, &why))
 		inner_code = -1;
-	if (json_bool(job_args(job), "raise", false))
-		raise(SIGTERM);
+	raise((int)json_int(job_args(job), "raise", 0)); /* 0: none */
 	inner_after_signal = job_check(job, &why);
 	return 0;
 }
@@ -45,7 +44,7 @@ static const struct {
 } cases[] = {
         {"{\"inner\":{}}", ERR_NONE, 0, 0},
         {"{\"inner\":{},\"before\":true}", ERR_CANCELLED, 0, 0},
-        {"{\"inner\":{\"raise\":true}}", ERR_CANCELLED, 0, -1},
+        {"{\"inner\":{\"raise\":15}}", ERR_CANCELLED, 0, -1},
         {"{\"inner\":{}}", ERR_NONE, 0, 0},
 };
 
@@ -61,6 +60,26 @@ static void signals_reach_the_right_job(void **state)
 			fail_msg("%s: %s", cases[i].args, err.msg);
 		assert_int_equal(inner_code, cases[i].inner_code);
 		assert_int_equal(inner_after_signal, cases[i].inner_after_signal);
+	}
+}
+
+/* The end of a connection ends a job, unless it was begun with nohup. */
+static void hangup_is_a_wish(void **state)
+{
+	struct test_state *t = *state;
+	static const struct {
+		void (*before)(int sig);
+		enum err_code code;
+	} hangups[] = {{SIG_IGN, ERR_NONE}, {SIG_DFL, ERR_CANCELLED}};
+	for (size_t i = 0; i < ARRAY_LEN(hangups); i++) {
+		struct err err = {0};
+		cleanup_json cJSON *args = cJSON_Parse("{\"inner\":{\"raise\":1}}");
+		struct job_request req = {.kind = "outer", .owner = "t", .session = "demo", .args = args};
+		signal(SIGHUP, hangups[i].before);
+		jobs_run(t->st, outer_kinds, &req, NULL, NULL, NULL, &err);
+		assert_int_equal(err.code, hangups[i].code);
+		assert_int_equal(inner_after_signal, hangups[i].code ? -1 : 0);
+		assert_ptr_equal(signal(SIGHUP, SIG_DFL), hangups[i].before);
 	}
 }
 
@@ -81,6 +100,7 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test_setup_teardown(signals_reach_the_right_job, setup, teardown)};
+	        cmocka_unit_test_setup_teardown(signals_reach_the_right_job, setup, teardown),
+	        cmocka_unit_test_setup_teardown(hangup_is_a_wish, setup, teardown)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,7 +51,7 @@ int job_store_requeue(struct state *st, int64_t id, struct err *err);
 int job_store_prune(struct state *st, int64_t before_ms, int limit, struct err *err);
 
 /* -- job.c -- */
-/** Make jobs cancellable by SIGTERM and SIGINT until job_signals_off. Pairs nest: a job may jobs_run another, which does not see
+/** Make jobs cancellable by SIGTERM, SIGINT and SIGHUP (unless that is ignored: nohup) until job_signals_off. Pairs nest: a job may jobs_run another, which does not see
  * the signals that came before it; the outer one sees those that came during it. */
 int job_signals_on(struct err *err);
 void job_signals_off(void);

@@ -26,11 +26,14 @@ static void test_run(void **data)
 static void test_run_interrupted(void **data)
 {
 	struct test_state *t = *data;
-	pid_t pid = start("run", "wait");
-	test_wait_job(t->st, "stage = 'waiting'");
-	kill(pid, SIGINT);
-	assert_int_equal(test_wait_end(pid), err_exit_code(ERR_CANCELLED));
-	assert_job(t->st, 1, JOB_CANCELLED, ERR_CANCELLED, "cancelled");
+	static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		pid_t pid = start("run", "wait");
+		test_wait_job(t->st, "stage = 'waiting' AND state = 'running'");
+		kill(pid, ends[i]);
+		assert_int_equal(test_wait_end(pid), err_exit_code(ERR_CANCELLED));
+		assert_job(t->st, (int64_t)i + 1, JOB_CANCELLED, ERR_CANCELLED, "cancelled");
+	}
 }
 
 static void test_run_killed(void **data)

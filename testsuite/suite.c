@@ -53,6 +53,7 @@ static void be_child(const struct suite *s, const struct slot *slot, int slot_in
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
 	if (s->o->target)
 		errand_through(s->o->target, &fd);
 	struct play_options options = {.target = s->o->target,
