@@ -37,7 +37,7 @@ bool pool_fits(const cJSON *args)
 	const cJSON *one;
 	cJSON_ArrayForEach(one, args)
 	{
-		if (strcmp(one->string, "name") != 0)
+		if (strcmp(one->string, "name") != 0 && strcmp(one->string, "chat") != 0)
 			return false;
 	}
 	return true;

@@ -15,7 +15,7 @@ char *pool_name(void);
 /** Whether ${name} is one. */
 bool pool_is_name(const char *name);
 
-/** Whether a start with ${args} may take a warm one: it asks for nothing but a name. */
+/** Whether a start with ${args} may take a warm one: it asks for nothing but a name (where it was asked, "chat", makes no difference). */
 bool pool_fits(const cJSON *args);
 
 /** What warm sessions planned as ${row} are made of: program, engine, frozen compose file, settings. The same recipe, the same stack. */

@@ -23,8 +23,10 @@ static void a_start_takes_a_warm_one(void **data)
 	assert_int_equal(warm(t), 2);
 	int before = processes(t);
 	int64_t began = clock_now_ms();
-	cleanup_json cJSON *started = run(t, "session.start", "{\"name\":\"demo\"}");
+	cleanup_json cJSON *started =
+	        run(t, "session.start", "{\"name\":\"demo\",\"chat\":{\"chat\":7,\"topic\":0}}");
 	assert_string_equal(json_text(started, "name"), "demo");
+	assert_int_equal(count(t, "SELECT chat ->> '$.chat' FROM sessions WHERE name = 'demo'"), 7);
 	assert_int_equal(processes(t), before); /* nothing was made */
 	assert_int_equal(warm(t), 1);
 	const cJSON *e;
