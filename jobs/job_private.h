@@ -58,15 +58,18 @@ void job_signals_off(void);
 /** Give the foreground's watcher the events it has not seen. */
 void job_relay(struct job *job);
 
-/* -- job_run.c -- */
-const struct job_kind *job_kind_find(const struct job_kind *const *kinds, const char *name);
+/* -- job_lock.c -- */
 /** Take the lock of job ${id}. Returns 0 and ${*fd}, 1 when another holds it, or -1. */
 int job_lock(const struct state *st, int64_t id, int *fd, struct err *err);
 /** lock_take of ${path}, tried for a fifth of a second. */
 int job_lock_patiently(const char *path, int *fd, struct err *err);
 /** Remove the lock file of a finished job; only its holder may. */
 void job_lock_remove(const struct state *st, int64_t id);
+/** Remove the lock files of jobs that are over: left by who was killed between the end of its job and theirs, or could not write then. */
+void job_lock_sweep(struct state *st);
 
+/* -- job_run.c -- */
+const struct job_kind *job_kind_find(const struct job_kind *const *kinds, const char *name);
 void job_init(struct job *job, struct state *st, int64_t id);
 void job_free(struct job *job);
 /** Hear the bell, for cancels. */

@@ -13,36 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LOCK_TRIES 20
-#define LOCK_RETRY_MS 10
 #define FINISH_TRIES 3
 #define BLOCKED_RETRY_MS 500
-
-int job_lock(const struct state *st, int64_t id, int *fd, struct err *err)
-{
-	cleanup_free char *dir = state_path(st, "jobs"),
-	                  *path = state_path(st, "jobs/%lld.lock", (long long)id);
-	if (dir_make(dir, 0700, err))
-		return -1;
-	return lock_take(path, fd, err);
-}
-
-void job_lock_remove(const struct state *st, int64_t id)
-{
-	cleanup_free char *path = state_path(st, "jobs/%lld.lock", (long long)id);
-	unlink(path);
-}
-
-int job_lock_patiently(const char *path, int *fd, struct err *err)
-{
-	int rc = lock_take(path, fd, err);
-	/* who looks whether somebody holds it does so for an instant */
-	for (int i = 0; rc == 1 && i < LOCK_TRIES; i++) {
-		poll(NULL, 0, LOCK_RETRY_MS);
-		rc = lock_take(path, fd, err);
-	}
-	return rc;
-}
 
 const struct job_kind *job_kind_find(const struct job_kind *const *kinds, const char *name)
 {

@@ -242,6 +242,7 @@ int worker_main(struct state *st, const struct job_kind *const *kinds, const str
 	w.slow = loop_timer_new(w.loop, slow_tick, &w);
 	w.soon = loop_timer_new(w.loop, look_now, &w);
 	struct tick *ticks = ticks_new(&w, tasks, &n);
+	job_lock_sweep(st);
 	look(&w);
 	loop_timer_set(w.slow, worker_slow_ms, worker_slow_ms);
 	log_info("worker runs up to %d jobs at once", w.places);

@@ -218,6 +218,31 @@ static void test_runs(void **data)
 	assert_false(worker_alive(f->t.st));
 }
 
+/* Killed between the end of its job and the removal of its lock, a process leaves the file. */
+static void test_old_locks_are_removed(void **data)
+{
+	struct fixture *f = *data;
+	int64_t waits = enqueue(f, "until", NULL);
+	cleanup_free char *over = state_path(f->t.st, "jobs/999.lock"),
+	                  *held = state_path(f->t.st, "jobs/998.lock"),
+	                  *odd = state_path(f->t.st, "jobs/1.lock.txt"), *dir = state_path(f->t.st, "jobs");
+	cleanup_close int fd = -1;
+	assert_ok(dir_make(dir, 0700, err));
+	assert_ok(file_write(over, "", 0, 0600, err) || file_write(odd, "", 0, 0600, err));
+	assert_ok(lock_take(held, &fd, err)); /* by somebody whose job is not to be seen yet */
+	start_worker(f);
+	assert_false(path_exists(over));
+	assert_true(path_exists(held));
+	assert_true(path_exists(odd));
+	wait_stage(f, waits, "until");
+	cleanup_free char *running = state_path(f->t.st, "jobs/%lld.lock", (long long)waits);
+	stop_worker(f, SIGKILL);
+	start_worker(f);
+	assert_true(path_exists(running));
+	release(f);
+	wait_state(f, waits, "done");
+}
+
 static void test_places_and_order(void **data)
 {
 	struct fixture *f = *data;
@@ -447,12 +472,19 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		return other(argc, argv);
 	const struct CMUnitTest tests[] = {
-	        TEST(test_runs),          TEST(test_places_and_order),
-	        TEST(test_child_killed),  TEST(test_attempts_used_up),
-	        TEST(test_worker_killed), TEST(test_cancel_deaf),
-	        TEST(test_timeout_deaf),  TEST(test_cancel_over_restart),
-	        TEST(test_terminal),      TEST(test_terminal_waits),
-	        TEST(test_cannot_begin),  TEST(test_tasks),
+	        TEST(test_runs),
+	        TEST(test_places_and_order),
+	        TEST(test_child_killed),
+	        TEST(test_attempts_used_up),
+	        TEST(test_worker_killed),
+	        TEST(test_cancel_deaf),
+	        TEST(test_timeout_deaf),
+	        TEST(test_cancel_over_restart),
+	        TEST(test_terminal),
+	        TEST(test_terminal_waits),
+	        TEST(test_cannot_begin),
+	        TEST(test_tasks),
+	        TEST(test_old_locks_are_removed),
 	};
 	return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
 }
