@@ -316,8 +316,7 @@ static void the_window_size_is_passed_on(void **state)
 	struct terminal t;
 	struct winsize size = {.ws_row = 44, .ws_col = 120};
 	attach(&t);
-	type(&t, "stty size\n");
-	await(&t, "33 101", 1);
+	insist(&t, "stty size\n", "33 101"); /* at first there may be none at all */
 	int64_t deadline = clock_mono_ms() + WAIT_MS;
 	do { /* Docker's client follows the size only a moment after it asked for it first, and misses what comes between */
 		size.ws_row ^= 1;
