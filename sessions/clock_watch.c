@@ -98,6 +98,21 @@ static void tell(const struct reading *now, int64_t by, const char *why)
 		         clock_iso(now->held_until, iso, sizeof(iso)));
 }
 
+/* Who has no sessions writes nothing: the database of a session's own stack that is written to is a session in use. After another
+ * boot those count that are older than it. */
+static int concerned(struct state *st, const struct reading *noted, const struct reading *now,
+                     struct err *err)
+{
+	int64_t n = 0, since = now->wall_ms - now->boot_ms;
+	bool booted = noted->known && strcmp(noted->boot, now->boot);
+	if (db_get_int(st->db, &n, err,
+	               "SELECT EXISTS (SELECT 1 FROM sessions WHERE state <> 'failed' AND (NOT ?1 OR "
+	               "created_at < ?2))",
+	               "ii", (int64_t)booted, since))
+		return -1;
+	return n != 0;
+}
+
 /* Within a transaction: another process may have noted the same jump meanwhile. ${*why} says what was found, NULL: nothing. */
 static int note(struct state *st, struct reading *now, int64_t *by, char **why, struct err *err)
 {
@@ -106,7 +121,10 @@ static int note(struct state *st, struct reading *now, int64_t *by, char **why, 
 	if (read_noted(st, &noted, err))
 		return -1;
 	*now = read_clocks();
-	*by = noted.known ? leap(&noted, now) : 0;
+	int counts = concerned(st, &noted, now, err);
+	if (counts < 0)
+		return -1;
+	*by = noted.known && counts ? leap(&noted, now) : 0;
 	bool jumped = *by > CLOCK_WATCH_JUMP_MS || *by < -CLOCK_WATCH_JUMP_MS;
 	now->held_until = *by > CLOCK_WATCH_JUMP_MS          ? now->wall_ms + grace
 	                  : noted.held_until <= now->wall_ms ? 0
@@ -136,6 +154,9 @@ int clock_watch_look(struct state *st, int64_t *held_until, struct err *err)
 	*held_until = noted.held_until > now.wall_ms ? noted.held_until : 0;
 	if (!is_news(&noted, &now))
 		return 0;
+	int counts = concerned(st, &(struct reading){0}, &now, err);
+	if (counts <= 0)
+		return counts;
 	if (db_begin(st->db, err))
 		return -1;
 	if (note(st, &now, &by, &why, err) || db_commit(st->db, err)) {

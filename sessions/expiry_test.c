@@ -180,6 +180,12 @@ static void a_machine_that_was_off(void **data)
 	assert_non_null(
 	        strstr(json_text(r, "held.why"), "the machine was off for 7 h, or its clock went forward"));
 	assert_reaps(t, 0);
+	/* what was made since is not concerned */
+	assert_ok(db_run(t->st->db, err, "UPDATE clock SET boot = 'another', held_until = 0, wall_ms = ?1",
+	                 "i", clock_now_ms() - clock_boot_ms() - 7 * HOUR));
+	assert_ok(db_run(t->st->db, err, "UPDATE sessions SET created_at = ?", "i", clock_now_ms() - 1000));
+	assert_int_equal(held(t), 0);
+	assert_reaps(t, 1);
 	/* a restart that took no time holds nothing back */
 	assert_ok(db_run(t->st->db, err, "UPDATE clock SET boot = 'another', held_until = 0, wall_ms = ?1",
 	                 "i", clock_now_ms() - MIN));
@@ -213,9 +219,26 @@ static void a_jump_backward_makes_nothing_immortal(void **data)
 	        count(t, "SELECT count(*) FROM sessions WHERE created_at > 1000 * unixepoch() + 1000"), 0);
 }
 
+/* A session is in use as long as its own stack writes to its database, so a worker that has nothing to do must not. */
+static void without_sessions_nothing_is_written(void **data)
+{
+	struct test_state *t = *data;
+	assert_int_equal(held(t), 0);
+	does(t, "session.reap", "{}");
+	assert_int_equal(count(t, "SELECT count(*) FROM clock"), 0);
+	add_session(t, "demo", clock_now_ms(), HOUR, 24 * HOUR);
+	assert_int_equal(held(t), 0);
+	assert_int_equal(count(t, "SELECT count(*) FROM clock"), 1);
+	does(t, "session.stop", "{\"name\":\"demo\"}");
+	clock_ahead_ms = HOUR;
+	assert_int_equal(held(t), 0);
+	assert_true(count(t, "SELECT wall_ms FROM clock") < clock_now_ms() - HOUR / 2);
+}
+
 static void nothing_is_held_twice(void **data)
 {
 	struct test_state *t = *data;
+	add_session(t, "demo", clock_now_ms(), HOUR, 24 * HOUR);
 	assert_int_equal(held(t), 0);
 	clock_ahead_ms = HOUR;
 	int64_t until = held(t);
@@ -239,6 +262,7 @@ int main(int argc, char **argv)
 	        C(a_jump_that_is_taken_back_is_forgotten),
 	        C(a_machine_that_was_off),
 	        C(a_jump_backward_makes_nothing_immortal),
+	        C(without_sessions_nothing_is_written),
 	        C(nothing_is_held_twice),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
