@@ -32,6 +32,7 @@ struct bot {
 	struct outbox *outbox;
 	struct progress *progress;
 	struct link *link;
+	struct notices *notices;
 	struct poller *poller;
 	struct metrics *metrics;
 	const char *api_url;

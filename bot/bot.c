@@ -4,6 +4,7 @@
 #include "bot/commands.h"
 #include "bot/health.h"
 #include "bot/journal.h"
+#include "bot/notices.h"
 #include "bot/router.h"
 #include "bot/settings.h"
 #include "bot/store.h"
@@ -159,7 +160,7 @@ static int open_parts(struct main *m, struct err *err)
 	bot->link = link_open(bot->loop, bot->db, bot->outbox, bot->progress, gateway,
 	                      config_text(bot->cfg, "GATEWAY_TOKEN"), NULL);
 	progress_sync(bot->progress);
-	return 0;
+	return notices_open(&bot->notices, bot, err);
 }
 
 static void greeted(void *arg, const struct api_result *res)
@@ -201,6 +202,7 @@ static void on_bell(void *arg)
 	struct main *m = arg;
 	bell_drain(m->bell);
 	progress_look(m->bot.progress);
+	notices_look(m->bot.notices);
 }
 
 static void retry(void *arg)
@@ -272,6 +274,7 @@ static void close_all(struct main *m)
 {
 	struct bot *bot = &m->bot;
 	poller_stop(bot->poller);
+	notices_close(bot->notices);
 	link_close(bot->link);
 	progress_free(bot->progress);
 	outbox_close(bot->outbox);

@@ -12,10 +12,22 @@
 #include <string.h>
 
 #define MAX_EXTEND_MIN (30 * 24 * 60)
+#define BUTTON_EXTEND_MIN 60 /* what T_BUTTON_EXTEND says */
 
 static char *title(const struct call *c, enum text_id id, const char *name)
 {
 	return texts_make(c->lang, id, TEXT_ARGS({"session", name}));
+}
+
+/* Where its owner is to be told of its end, when that is not his private chat. */
+static void add_chat(const struct call *c, cJSON *args)
+{
+	if (c->u->chat == c->u->user && !c->u->topic)
+		return;
+	cJSON *chat = json_object();
+	json_add_int(chat, "chat", c->u->chat);
+	json_add_int(chat, "topic", c->u->topic);
+	json_add(args, "chat", chat);
 }
 
 /* /session start [name] [service…] */
@@ -33,6 +45,7 @@ static int start(struct call *c, const char *name, const char *rest, struct err 
 		cJSON_AddItemToArray(services, cJSON_CreateString(service));
 	if (!services->child)
 		cJSON_DeleteItemFromObject(args, "services");
+	add_chat(c, args);
 	if (*name) { /* an existing one that is resumed must be ours */
 		struct err none = {0};
 		free(session_owner(c->bot->st, name, &none));
@@ -146,6 +159,36 @@ static int unpin(struct call *c, const char *name, const char *rest, struct err 
 {
 	(void)rest;
 	return set_pinned(c, name, "session.unpin", T_SESSION_UNPINNING, err);
+}
+
+/* The buttons of a warning outlive the session that they are about, and its name may be another's by then: its UUID goes with the
+ * job. */
+static int act_on_this(struct call *c, const char *payload, const char *kind, enum text_id title_id,
+                       cJSON *owned, struct err *err)
+{
+	cleanup_json cJSON *args = owned;
+	char uuid[48], name[256];
+	call_word(&payload, uuid, sizeof(uuid));
+	call_word(&payload, name, sizeof(name));
+	int rc = call_check_session(c, name, err);
+	if (rc)
+		return rc < 0 ? -1 : 0;
+	json_add_text(args, "name", name);
+	json_add_text(args, "uuid", uuid);
+	cleanup_free char *head = title(c, title_id, name);
+	return call_job(c, kind, TAKE(args), name, head, err);
+}
+
+int cmd_session_stop_this(struct call *c, const char *payload, struct err *err)
+{
+	return act_on_this(c, payload, "session.stop", T_SESSION_STOPPING, json_object(), err);
+}
+
+int cmd_session_extend_this(struct call *c, const char *payload, struct err *err)
+{
+	cJSON *args = json_object();
+	json_add_int(args, "minutes", BUTTON_EXTEND_MIN);
+	return act_on_this(c, payload, "session.extend", T_SESSION_EXTENDING, args, err);
 }
 
 static void add_services(struct str *out, const cJSON *session)

@@ -9,9 +9,14 @@ const struct command *const bot_commands[] = {
 };
 
 static const struct button_action actions[] = {
-        {"stop", ROLE_OPERATOR, cmd_session_stop_now}, {"keep", ROLE_VIEWER, cmd_session_keep},
-        {"cancel", ROLE_OPERATOR, cmd_cancel_job},     {"lang", ROLE_VIEWER, cmd_lang_set},
-        {"answer", ROLE_OPERATOR, chat_answer},        {"retry", ROLE_OPERATOR, chat_retry},
+        {"stop", ROLE_OPERATOR, cmd_session_stop_now},
+        {"keep", ROLE_VIEWER, cmd_session_keep},
+        {"cancel", ROLE_OPERATOR, cmd_cancel_job},
+        {"lang", ROLE_VIEWER, cmd_lang_set},
+        {"extend-this", ROLE_OPERATOR, cmd_session_extend_this},
+        {"stop-this", ROLE_OPERATOR, cmd_session_stop_this},
+        {"answer", ROLE_OPERATOR, chat_answer},
+        {"retry", ROLE_OPERATOR, chat_retry},
 };
 
 const struct command *commands_find(const char *name)

@@ -37,6 +37,8 @@ const struct button_action *commands_action(const char *name);
 
 /* Shared between a command and its buttons. */
 int cmd_session_stop_now(struct call *c, const char *payload, struct err *err);
+int cmd_session_stop_this(struct call *c, const char *payload, struct err *err);   /* "<uuid> <name>": that */
+int cmd_session_extend_this(struct call *c, const char *payload, struct err *err); /* one, or none */
 int cmd_session_keep(struct call *c, const char *payload, struct err *err);
 int cmd_cancel_job(struct call *c, const char *payload, struct err *err);
 int cmd_lang_set(struct call *c, const char *payload, struct err *err);

@@ -12,7 +12,7 @@
 
 #define MAX_PIECES 5
 #define HEAD_UNITS 900 /* what is shown of a text that goes as a document */
-#define FLUSH_MS 2     /* answers that come together are recorded together */
+#define FLUSH_MS 2 /* answers that come together are recorded together */
 
 static const char *const kind_names[] = {[OUTBOX_SEND] = "send",
                                          [OUTBOX_EDIT] = "edit",
@@ -72,13 +72,15 @@ static int add_one(struct outbox *o, const struct outbox_message *m, struct err 
 	item->document = m->document ? mem_strdup(m->document) : NULL;
 	item->progress = m->progress;
 	item->message_id = m->message_id;
+	item->until = m->until;
 	if (db_run(o->db, err,
-	           "INSERT INTO outbox (key, chat, kind, body, document, progress, message_id, created_at)"
-	           " VALUES (?, ?, ?, ?, ?, nullif(?, 0), nullif(?, 0), ?)",
+	           "INSERT INTO outbox (key, chat, kind, body, document, progress, message_id, created_at, "
+	           "until)"
+	           " VALUES (?, ?, ?, ?, ?, nullif(?, 0), nullif(?, 0), ?, nullif(?, 0))",
 	           "tittt"
-	           "iii",
+	           "iiii",
 	           m->key, m->chat, kind_names[m->kind], item->body, item->document, m->progress,
-	           m->message_id, item->created_at)) {
+	           m->message_id, item->created_at, m->until)) {
 		outbox_item_free(item);
 		if (err->code != ERR_EXISTS)
 			return -1;
@@ -277,7 +279,8 @@ static int load(struct outbox *o, struct err *err)
 	cleanup_query struct query q = QUERY_INIT;
 	int row;
 	if (db_query(o->db, &q, err,
-	             "SELECT id, chat, kind, body, document, progress, message_id, created_at FROM outbox"
+	             "SELECT id, chat, kind, body, document, progress, message_id, created_at, until FROM "
+	             "outbox"
 	             " WHERE state = 'new' ORDER BY id",
 	             ""))
 		return -1;
@@ -289,6 +292,7 @@ static int load(struct outbox *o, struct err *err)
 		item->progress = query_int(&q, 5);
 		item->message_id = query_int(&q, 6);
 		item->created_at = query_int(&q, 7);
+		item->until = query_int(&q, 8);
 		outbox_enqueue(o, item);
 	}
 	return row;

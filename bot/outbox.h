@@ -21,6 +21,7 @@ struct outbox_message {
 	int64_t progress; /* …the progress row whose message it is; SEND: the one whose message this becomes */
 	const char *callback_id;          /* ANSWER */
 	const char *file_name, *document; /* DOCUMENT */
+	int64_t until;                    /* dropped when it could not be sent by then (wall ms); 0: it always matters */
 };
 
 struct outbox_events {

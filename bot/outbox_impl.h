@@ -17,7 +17,7 @@ struct item {
 	enum outbox_kind kind;
 	char *body, *document;
 	int64_t progress, message_id;
-	int64_t created_at; /* wall */
+	int64_t created_at, until; /* wall; until 0: for good */
 	unsigned tried;     /* ways of rewriting that were used */
 	int failures;
 };

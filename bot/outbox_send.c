@@ -243,6 +243,10 @@ static void send_document(struct outbox *o, struct item *item)
 void outbox_send(struct outbox *o, struct item *item)
 {
 	cleanup_str struct str body = STR_INIT;
+	if (item->until && clock_now_ms() >= item->until) {
+		over(o, item, false, 0, "it comes too late");
+		return;
+	}
 	if (item->kind == OUTBOX_EDIT && !item->message_id && item->progress) {
 		item->message_id = message_of(o, item->progress);
 		if (!item->message_id && item->id)

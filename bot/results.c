@@ -53,8 +53,8 @@ static void session_started(enum lang lang, const struct job_row *row, struct st
 	                    {"endpoints", str_text(&endpoints)}, {"expires", expires}));
 }
 
-/* "2 containers, 0 networks, 1 files": whatever a receipt counts, in its order. */
-static void add_left(enum lang lang, const cJSON *receipt, struct str *out)
+/* Whatever a receipt counts, in its order. */
+void results_add_left(enum lang lang, const cJSON *receipt, struct str *out)
 {
 	static const char *const russian[][2] = {{"processes", "процессов"}, {"containers", "контейнеров"},
 	                                         {"networks", "сетей"},      {"volumes", "томов"},
@@ -85,7 +85,7 @@ static void session_stopped(enum lang lang, const struct job_row *row, struct st
 		texts_add(out, lang, T_SESSION_KEPT, TEXT_ARGS({"session", json_text(r, "name")}));
 		return;
 	}
-	add_left(lang, receipt, &left);
+	results_add_left(lang, receipt, &left);
 	texts_add(out, lang, json_bool(receipt, "ok", false) ? T_SESSION_STOPPED : T_SESSION_RESIDUE,
 	          TEXT_ARGS({"session", json_text(r, "name")}, {"left", str_text(&left)}));
 }

@@ -13,6 +13,9 @@ void results_html(enum lang lang, const struct job_row *row, const char *title, 
 /** Append the ${endpoints} of a session ([{service, name, url}]) as HTML, one line each. */
 void results_add_endpoints(const cJSON *endpoints, struct str *html);
 
+/** Append what ${receipt} counts: "2 containers, 0 networks, 1 files". */
+void results_add_left(enum lang lang, const cJSON *receipt, struct str *out);
+
 /** "88 %", rounded down; "–" when nothing ran. Skipped ones do not count. */
 const char *results_rate(int64_t passed, int64_t total, char *buf, size_t size);
 

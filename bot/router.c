@@ -31,6 +31,20 @@ static enum lang language(struct bot *bot, const struct update *u)
 	return lang;
 }
 
+/* For what is said to this user unasked, in whichever chat he spoke. */
+static int note_language(const struct call *c, struct err *err)
+{
+	enum lang lang;
+	if (c->role == ROLE_NONE || !texts_lang(c->u->language, &lang))
+		return 0;
+	return db_run(
+	        c->bot->db, err,
+	        "INSERT INTO chats (chat, spoken, changed_at) VALUES (?1, ?2, ?3) ON CONFLICT (chat) DO "
+	        "UPDATE"
+	        " SET spoken = excluded.spoken WHERE spoken IS NOT excluded.spoken",
+	        "iti", c->u->user, texts_code(lang), clock_now_ms());
+}
+
 static int stranger(struct call *c, struct err *err)
 {
 	bool tell = false;
@@ -203,7 +217,7 @@ static int handle(struct bot *bot, const cJSON *json, int64_t id, struct err *er
 	update_read(json, bot->username, bot->id, &u);
 	u.id = id;
 	struct call c = call_of(bot, &u);
-	int rc = answer(&c, err);
+	int rc = note_language(&c, err) || answer(&c, err);
 	free(c.notice);
 	if (rc == 0)
 		return journal_done(bot->db, id, err);

@@ -67,6 +67,12 @@ static const char *const migrations[] = {
 
         "CREATE TABLE unauthorized (user INTEGER PRIMARY KEY, told_at INTEGER NOT NULL,"
         " seen INTEGER NOT NULL DEFAULT 1) STRICT;",
+
+        /* notices (jobs/notice.h): the last one that was told. `spoken`: the language that this user's Telegram says; `until`: a message
+         * that is worth nothing afterwards. */
+        "ALTER TABLE bot ADD COLUMN notice_seen INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE chats ADD COLUMN spoken TEXT;"
+        "ALTER TABLE outbox ADD COLUMN until INTEGER;",
         NULL,
 };
 

@@ -4,6 +4,7 @@
 
 #include "bot/bot.h"
 #include "bot/health.h"
+#include "bot/notices.h"
 #include "bot/router.h"
 #include "bot/store.h"
 #include "bot/test_server.h"
@@ -51,11 +52,13 @@ static inline void test_bot_start(struct test_bot *t, const char *gateway, const
 	b->progress = progress_new(b->loop, b->db, b->st, b->outbox, false);
 	b->link = link_open(b->loop, b->db, b->outbox, b->progress, gateway, NULL, options);
 	progress_sync(b->progress);
+	assert_ok(notices_open(&b->notices, b, err));
 }
 
 static inline void test_bot_stop(struct test_bot *t)
 {
 	struct bot *b = &t->bot;
+	notices_close(b->notices);
 	link_close(b->link);
 	progress_free(b->progress);
 	outbox_close(b->outbox);

@@ -162,6 +162,20 @@ static const char *const texts[TEXT_COUNT][LANG_COUNT] = {
 	[T_SESSION_PINNED] = {
 		"📌 Session <b>{session}</b> is pinned: it lives until it is stopped or <code>/session unpin {session}</code>.",
 		"📌 Сессия <b>{session}</b> закреплена: она живёт, пока её не остановят или не открепят: <code>/session unpin {session}</code>"},
+	[T_SESSION_ENDS_IDLE] = {
+		"⏳ Session <b>{session}</b> expires in {time} (idle: nobody uses it). <code>/session show {name}</code>",
+		"⏳ Сессия <b>{session}</b> истекает через {time} (ею не пользуются). <code>/session show {name}</code>"},
+	[T_SESSION_ENDS_AGE] = {
+		"⏳ Session <b>{session}</b> expires in {time} (age: it is as old as it may get). An admin can keep it: "
+		"<code>/session pin {name}</code>",
+		"⏳ Сессия <b>{session}</b> истекает через {time} (достигнут предельный возраст). Администратор может её сохранить: "
+		"<code>/session pin {name}</code>"},
+	[T_SESSION_OVER_IDLE] = {
+		"⌛ Session <b>{session}</b> is removed: it was not used. Left behind: {left}.",
+		"⌛ Сессия <b>{session}</b> удалена: ею не пользовались. Осталось: {left}."},
+	[T_SESSION_OVER_AGE] = {
+		"⌛ Session <b>{session}</b> is removed: it was as old as it may get. Left behind: {left}.",
+		"⌛ Сессия <b>{session}</b> удалена: достигнут предельный возраст. Осталось: {left}."},
 	[T_TEST_DONE] = {
 		"{mark} <b>Test report</b> ({what})\nTotal: {total}\nPassed: {passed}\nFailed: {failed}\n{=more}Pass Rate: {rate}\n"
 		"Duration: {time}\n{=failures}",
@@ -170,6 +184,7 @@ static const char *const texts[TEXT_COUNT][LANG_COUNT] = {
 	[T_TEST_FAILED_LINE] = {"❌ <b>{scenario}</b>: {reason}\n", "❌ <b>{scenario}</b>: {reason}\n"},
 	[T_BUTTON_CANCEL] = {"Cancel", "Отменить"},
 	[T_BUTTON_STOP] = {"Stop it", "Остановить"},
+	[T_BUTTON_EXTEND] = {"Extend 1 h", "Продлить на 1 ч"},
 	[T_BUTTON_KEEP] = {"Leave it running", "Оставить"},
 	[T_BUTTON_RETRY] = {"Retry", "Повторить"},
 	[T_BUTTON_USED] = {"This button was used before.", "Эта кнопка уже использована."},

@@ -398,6 +398,15 @@ bool config_has_id(const struct config *cfg, const char *key, int64_t id, bool *
 	return all;
 }
 
+size_t config_ids(const struct config *cfg, const char *key, int64_t *ids, size_t max)
+{
+	const char *p = config_text(cfg, key);
+	size_t n = 0;
+	while (p && strcmp(p, "*") && n < max && next_id(&p, &ids[n]) == 1)
+		n++;
+	return n;
+}
+
 int config_set(struct config *cfg, const char *key, const char *value, struct err *err)
 {
 	cleanup_report struct report report = REPORT_INIT;

@@ -53,6 +53,9 @@ void config_range(const struct config *cfg, const char *key, int64_t *low, int64
 /** Whether ${id} stands in the SETTING_IDS ${key}; ${*any} (may be NULL) tells whether the list is "*". */
 bool config_has_id(const struct config *cfg, const char *key, int64_t id, bool *any);
 
+/** Write the first ${max} ids of the SETTING_IDS ${key} to ${ids}; returns how many that are, none for "*". */
+size_t config_ids(const struct config *cfg, const char *key, int64_t *ids, size_t max);
+
 /** Replace one value (copied; NULL: back to the default), as tests and `up` do. Returns 0, or -1 with ${err} when it is not allowed. */
 int config_set(struct config *cfg, const char *key, const char *value, struct err *err);
 

@@ -204,6 +204,12 @@ static void typed_access(void **state)
 	assert_true(low == 11 && high == 12);
 	assert_true(config_has_id(cfg, "T_IDS", 7, &any) && config_has_id(cfg, "T_IDS", 8, NULL));
 	assert_false(any || config_has_id(cfg, "T_IDS", 78, &any) || config_has_id(cfg, "T_IDS", 0, NULL));
+	int64_t ids[2] = {0};
+	assert_int_equal(config_ids(cfg, "T_IDS", ids, 2), 2);
+	assert_true(ids[0] == 7 && ids[1] == 8);
+	assert_int_equal(config_ids(cfg, "T_IDS", ids, 1), 1);
+	assert_int_equal(config_set(cfg, "T_IDS", "*", &err), 0);
+	assert_int_equal(config_ids(cfg, "T_IDS", ids, 2), 0);
 	assert_string_equal(config_file(cfg), file);
 	config_free(cfg);
 	setenv("T_IDS", " \t", 1); /* nothing given */
