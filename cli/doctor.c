@@ -55,11 +55,12 @@ static void check_engine(struct doctor *d)
 	d->engine = engine->name;
 	d->compose = !strcmp(engine->name, "compose");
 	const char *why = strcmp(wanted, "auto") ? "ENGINE says so"
-	                  : d->compose           ? "ENGINE=auto, and this machine has Docker"
-	                  : docker_expected()    ? "ENGINE=auto; this program has no engine for containers"
-	                                         : "ENGINE=auto, and this machine has no Docker";
-	doctor_found(d, "engine", STATE_OK, "%s: sessions are %s (%s)", engine->name,
-	             d->compose ? "containers" : "plain processes", why);
+	                  : d->compose           ? "ENGINE=auto, and this machine has "
+	                                         : "ENGINE=auto, and this machine has neither Docker nor a "
+	                                           "socket of Podman";
+	doctor_found(d, "engine", STATE_OK, "%s: sessions are %s (%s%s)", engine->name,
+	             d->compose ? "containers" : "plain processes", why,
+	             d->compose && !strcmp(wanted, "auto") ? docker_name() : "");
 }
 
 static void check_plane(struct doctor *d)

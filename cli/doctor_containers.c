@@ -15,10 +15,10 @@ void doctor_check_docker(struct doctor *d)
 		doctor_found(d, "docker", doctor_needed(d), "%s", err.msg);
 		return;
 	}
-	doctor_found(d, "docker", STATE_OK, "Docker %s (API %s, %s/%s, %s) at %s",
-	             json_text_or(d->docker, "version", "?"), json_text_or(d->docker, "api", "?"),
-	             json_text_or(d->docker, "os", "?"), json_text_or(d->docker, "arch", "?"),
-	             json_text_or(d->docker, "driver", "?"), socket);
+	doctor_found(d, "docker", STATE_OK, "%s %s (API %s, %s/%s, %s) at %s",
+	             json_text_or(d->docker, "engine", "?"), json_text_or(d->docker, "version", "?"),
+	             json_text_or(d->docker, "api", "?"), json_text_or(d->docker, "os", "?"),
+	             json_text_or(d->docker, "arch", "?"), json_text_or(d->docker, "driver", "?"), socket);
 }
 
 void doctor_check_tools(struct doctor *d)
@@ -59,8 +59,8 @@ void doctor_check_image(struct doctor *d)
 	}
 	int there = d->docker ? image_present(reference, &err) : 0;
 	if (!d->docker)
-		doctor_found(d, "image", STATE_UNUSED, "%s: only Docker knows whether it is there",
-		             reference);
+		doctor_found(d, "image", STATE_UNUSED, "%s: only %s knows whether it is there", reference,
+		             docker_name());
 	else if (there < 0)
 		doctor_found(d, "image", doctor_needed(d), "%s: %s", reference, err.msg);
 	else if (there)

@@ -148,10 +148,11 @@ static void check_container_limits(struct doctor *d)
 	if (!info) {
 		doctor_found(d, "limits", STATE_WARN, "%s", err.msg);
 	} else if (memory && cpu) {
-		doctor_found(d, "limits", STATE_OK, "cgroup v%s: Docker limits memory and CPU of sessions",
-		             version);
+		doctor_found(d, "limits", STATE_OK, "cgroup v%s: %s limits memory and CPU of sessions",
+		             version, docker_name());
 	} else {
-		doctor_found(d, "limits", STATE_WARN, "cgroup v%s: this kernel lets Docker limit %s", version,
+		doctor_found(d, "limits", STATE_WARN, "cgroup v%s: this kernel lets %s limit %s", version,
+		             docker_name(),
 		             memory ? "memory, but no CPU"
 		             : cpu  ? "CPU, but no memory"
 		                    : "neither memory nor CPU");

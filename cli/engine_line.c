@@ -30,27 +30,29 @@ cJSON *engine_line(struct state *st)
 	json_add_text(line, "name", name);
 	if (strcmp(name, "compose") != 0)
 		return line;
-	cleanup_json cJSON *version = NULL;
-	if (docker_call("GET", "/version", NULL, ASK_MS, &version, &err)) {
-		cleanup_free char *why = mem_printf("Docker does not answer; %s", doctor);
+	provider_export(st->cfg);
+	char version[32];
+	if (docker_ping(ASK_MS, version, &err)) {
+		cleanup_free char *why = mem_printf("%s does not answer; %s", docker_name(), doctor);
 		json_add_text(line, "why", why);
 		return line;
 	}
 	cleanup_free char *with = tool(st), *none = mem_printf("no compose tool; %s", doctor);
-	json_add_text(line, "docker", json_text_or(version, "Version", "?"));
+	json_add_text(line, docker_is_podman() ? "podman" : "docker", version);
 	json_add_text(line, with ? "tool" : "why", with ? with : none);
 	return line;
 }
 
 void engine_line_text(const cJSON *line, struct str *out)
 {
-	const char *docker = json_text(line, "docker"), *with = json_text(line, "tool"),
-	           *why = json_text(line, "why");
+	const char *docker = json_text(line, "docker"), *podman = json_text(line, "podman"),
+	           *with = json_text(line, "tool"), *why = json_text(line, "why");
 	str_add(out, json_text_or(line, "name", "?"));
-	if (docker || why)
-		str_addf(out, " (%s%s%s%s)", docker ? "Docker " : "", docker ? docker : "",
-		         docker ? ", " : "",
+	if (docker || podman)
+		str_addf(out, " (%s %s, %s)", docker ? "Docker" : "Podman", docker ? docker : podman,
 		         with  ? with
 		         : why ? why
 		               : "");
+	else if (why)
+		str_addf(out, " (%s)", why);
 }

@@ -6,8 +6,8 @@
 #include "core/str.h"
 #include "jobs/state.h"
 
-/** {"name":"compose|process","docker"?:version,"tool"?:"docker-compose 1.29.2","why"?: what is missing}. Docker is given
- * 40 ms. The compose tools, of which some take half a second to tell their version, are asked once and again when
+/** {"name":"compose|process","docker"|"podman"?:version,"tool"?:"docker-compose 1.29.2","why"?: what is missing}. The engine is given
+ * half a second. The compose tools, of which some take half a second to tell their version, are asked once and again when
  * one of them changes; the answer is kept in the state directory. */
 cJSON *engine_line(struct state *st);
 

@@ -1,6 +1,7 @@
 #include "compose/docker.h"
 
 #include "compose/docker_http.h"
+#include "compose/podman.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "core/str.h"
@@ -11,7 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define INFO_TIMEOUT_MS 3000
+#define PING_MS 3000
+#define INFO_MS 10000
 #define LOAD_TIMEOUT_MS (5 * 60 * 1000)
 #define GONE_TIMEOUT_MS 10000
 
@@ -43,6 +45,18 @@ cJSON *docker_get(const char *path, struct err *err)
 	return get_within(path, 0, err);
 }
 
+cJSON *docker_inspect(const char *id, struct err *err)
+{
+	if (docker_check_id(id, err))
+		return NULL;
+	cleanup_free char *path = mem_printf("/containers/%s/json", id);
+	cJSON *container = docker_get(path, err);
+
+	if (docker_is_podman())
+		podman_container(container, clock_now_ms());
+	return container;
+}
+
 int docker_call(const char *method, const char *path, const cJSON *body, int64_t timeout_ms, cJSON **reply,
                 struct err *err)
 {
@@ -66,24 +80,52 @@ int docker_call(const char *method, const char *path, const cJSON *body, int64_t
 	return rc;
 }
 
+/* What stands behind the name: "Docker/20.10.24 (linux)". */
+static void version_of(const char *server, char version[32])
+{
+	const char *from = strchr(server, '/');
+
+	snprintf(version, 32, "%.*s", from ? (int)strcspn(from + 1, " ") : 1, from ? from + 1 : "?");
+}
+
+int docker_ping(int64_t ms, char version[32], struct err *err)
+{
+	struct http_request req = {.total_ms = ms, .connect_ms = ms};
+	struct http_reply reply = {0};
+
+	if (docker_request(&req, "/_ping", &reply, err))
+		return -1;
+	int rc = is_success(&reply) ? 0 : docker_refusal(&reply, err);
+	if (version)
+		version_of(reply.server, version);
+	http_reply_free(&reply);
+	return rc;
+}
+
+/* As images name it. */
+static const char *architecture(const char *machine)
+{
+	return !strcmp(machine, "x86_64") ? "amd64" : !strcmp(machine, "aarch64") ? "arm64" : machine;
+}
+
+/* Whoever hangs does not answer the ping; to tell all of itself takes Podman half a second. */
 cJSON *docker_info(struct err *err)
 {
-	int64_t deadline = clock_mono_ms() + INFO_TIMEOUT_MS;
-	cleanup_json cJSON *version = get_within("/version", INFO_TIMEOUT_MS, err);
-	int64_t left = deadline - clock_mono_ms();
-	cleanup_json cJSON *info = version ? get_within("/info", left > 0 ? left : 1, err) : NULL;
-
+	if (docker_ping(PING_MS, NULL, err))
+		return NULL;
+	cleanup_json cJSON *info = get_within("/info", INFO_MS, err);
 	if (!info)
 		return NULL;
-	if (!json_text(version, "ApiVersion") || !json_text(info, "DockerRootDir")) {
+	if (!json_text(info, "ServerVersion") || !json_text(info, "DockerRootDir")) {
 		err_set(err, ERR_ENGINE, "what answers as Docker does not say who it is");
 		return NULL;
 	}
 	cJSON *out = json_object();
-	json_add_text(out, "version", json_text(version, "Version"));
-	json_add_text(out, "api", json_text(version, "ApiVersion"));
-	json_add_text(out, "os", json_text(version, "Os"));
-	json_add_text(out, "arch", json_text(version, "Arch"));
+	json_add_text(out, "engine", docker_name());
+	json_add_text(out, "version", json_text(info, "ServerVersion"));
+	json_add_text(out, "api", docker_api() + 1);
+	json_add_text(out, "os", json_text(info, "OSType"));
+	json_add_text(out, "arch", architecture(json_text_or(info, "Architecture", "")));
 	json_add_text(out, "driver", json_text(info, "Driver"));
 	json_add_text(out, "cgroup", json_text(info, "CgroupVersion"));
 	json_add_text(out, "root", json_text(info, "DockerRootDir"));
@@ -147,7 +189,7 @@ static cJSON *object_of(enum docker_kind kind, const cJSON *given)
 	if (container) {
 		json_add_text(o, "state", json_text_or(given, "State", ""));
 		json_add_text(o, "status", json_text_or(given, "Status", ""));
-		json_add_text(o, "image", json_text_or(given, "Image", ""));
+		json_add_text(o, "image", podman_image(json_text_or(given, "Image", "")));
 		json_add_int(o, "created", json_int(given, "Created", 0));
 		json_add(o, "ports", ports_of(json_at(given, "Ports")));
 	}
@@ -166,6 +208,21 @@ static char *filters_of(const char *const labels[])
 	return docker_escape(text);
 }
 
+/* Podman's filters of volumes and networks take what has any of the labels. */
+static bool has_all(const cJSON *object, const char *const wanted[])
+{
+	const cJSON *labels = json_at(object, "labels");
+
+	for (const char *const *l = wanted; l && *l; l++) {
+		cleanup_free char *key = mem_strndup(*l, strcspn(*l, "="));
+		const cJSON *value = cJSON_GetObjectItemCaseSensitive(labels, key);
+		const char *want = strchr(*l, '=');
+		if (!value || (want && strcmp(cJSON_IsString(value) ? value->valuestring : "", want + 1)))
+			return false;
+	}
+	return true;
+}
+
 cJSON *docker_list(enum docker_kind kind, const char *const labels[], struct err *err)
 {
 	cleanup_free char *filters = filters_of(labels);
@@ -181,8 +238,14 @@ cJSON *docker_list(enum docker_kind kind, const char *const labels[], struct err
 		return NULL;
 	}
 	cJSON *out = json_array();
-	for (const cJSON *g = given ? given->child : NULL; g; g = g->next)
-		cJSON_AddItemToArray(out, object_of(kind, g));
+	for (const cJSON *g = given ? given->child : NULL; g; g = g->next) {
+		cJSON *object = object_of(kind, g);
+
+		if (has_all(object, labels))
+			cJSON_AddItemToArray(out, object);
+		else
+			cJSON_Delete(object);
+	}
 	return out;
 }
 
@@ -195,13 +258,36 @@ static bool is_gone_soon(const char *id)
 	return !docker_call("POST", path, NULL, GONE_TIMEOUT_MS, NULL, &why) || why.code == ERR_NOT_FOUND;
 }
 
+/* Podman 4.3 asks nobody whether a network is in use that is named by its id: the containers in it, who may be others', lose it. By
+ * its name, which only one has, it is refused. 0 when it is gone. */
+static int remove_network_of_podman(const char *id, const cJSON *network, struct err *err)
+{
+	const char *name = json_text_or(network, "Name", "");
+	if (docker_check_id(name, err))
+		return -1;
+	cleanup_free char *path = mem_printf("/networks/%s", name);
+	return strcmp(json_text_or(network, "Id", ""), id) ? 0
+	                                                   : docker_call("DELETE", path, NULL, 0, NULL, err);
+}
+
+static int remove_one(enum docker_kind kind, const char *id, struct err *err)
+{
+	cleanup_free char *path = mem_printf("%s/%s", kinds[kind].one, id);
+	cleanup_free char *removal = mem_printf("%s%s", path, kinds[kind].removal);
+	cleanup_json cJSON *network = kind == DOCKER_NETWORK ? docker_get(path, err) : NULL;
+
+	if (kind == DOCKER_NETWORK && !network)
+		return -1;
+	if (network && docker_is_podman())
+		return remove_network_of_podman(id, network, err);
+	return docker_call("DELETE", removal, NULL, 0, NULL, err);
+}
+
 int docker_remove(enum docker_kind kind, const char *id, struct err *err)
 {
 	if (docker_check_id(id, err))
 		return err_wrap(err, "remove %s", kinds[kind].name);
-	cleanup_free char *path = mem_printf("%s/%s%s", kinds[kind].one, id, kinds[kind].removal);
-
-	if (!docker_call("DELETE", path, NULL, 0, NULL, err) || err->code == ERR_NOT_FOUND)
+	if (!remove_one(kind, id, err) || err->code == ERR_NOT_FOUND)
 		return 0;
 	if (kind == DOCKER_CONTAINER && err->code == ERR_BUSY && strstr(err->msg, "in progress") &&
 	    is_gone_soon(id))
@@ -224,7 +310,7 @@ static int check_progress(char *text, struct err *err)
 		const char *why = json_text(j, "error");
 
 		if (why)
-			return err_set(err, ERR_FAILED, "Docker: %s", why);
+			return err_set(err, ERR_FAILED, "%s: %s", docker_name(), why);
 	}
 	return 0;
 }

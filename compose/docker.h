@@ -13,15 +13,25 @@
 /* The oldest API version that has all we use (Docker 20.10). */
 #define DOCKER_API "v1.41"
 
-/** Path of the engine's socket: from DOCKER_HOST=unix://…, else /var/run/docker.sock. NULL with ERR_ENGINE for a DOCKER_HOST of
- * another kind (tcp, ssh). Borrowed until DOCKER_HOST changes. */
+/** Path of the engine's socket: from DOCKER_HOST=unix://…, else /var/run/docker.sock, else, on a machine without Docker, that of Podman's service
+ * (/run/podman/podman.sock for root, $XDG_RUNTIME_DIR/podman/podman.sock for others). NULL with ERR_ENGINE for a DOCKER_HOST of another kind
+ * (tcp, ssh). Borrowed until DOCKER_HOST changes. */
 const char *docker_socket(struct err *err);
 
-/** Whether this machine is meant to have an engine: DOCKER_HOST is set, its socket is there, or dockerd is installed. It need not answer. */
+/** Whether this machine is meant to have an engine: DOCKER_HOST is set, a socket is there, or dockerd is installed. It need not answer. */
 bool docker_expected(void);
 
-/** Ask the engine who it is, in at most 3 s: {"version","api","os","arch","driver","cgroup","root"} (os and arch as
- * images name them: "linux", "amd64"; cgroup: "1", "2"). NULL with ERR_ENGINE that says what to do (start it, be in group docker,
+/** Whether it was Podman, behind the same API, that answered this thread's last question; false before the first. */
+bool docker_is_podman(void);
+
+/** "Docker" or "Podman": who answered last, else who is expected at the socket. */
+const char *docker_name(void);
+
+/** Ask the engine for a sign of life, in at most ${ms}; ${version} (may be NULL) is "20.10.24", "4.3.1". ERR_ENGINE as docker_info(). */
+int docker_ping(int64_t ms, char version[32], struct err *err);
+
+/** Ask the engine who it is, in at most 3 s when it is silent: {"engine":"Docker|Podman","version","api" (spoken with it),"os","arch","driver",
+ * "cgroup","root"} (os and arch as images name them: "linux", "amd64"; cgroup: "1", "2"). NULL with ERR_ENGINE that says what to do (start it, be in group docker,
  * ENGINE=process). */
 cJSON *docker_info(struct err *err);
 
@@ -33,6 +43,9 @@ void docker_patience(int64_t ms);
 /** GET ${path} ("/containers/json?all=1"; the version is put before it). NULL: ERR_NOT_FOUND for 404, ERR_ENGINE when the engine
  * does not answer, else ERR_FAILED with the engine's own message. */
 cJSON *docker_get(const char *path, struct err *err);
+
+/** GET /containers/${id}/json, the same whichever engine it is (podman.h). NULL as docker_get(). */
+cJSON *docker_inspect(const char *id, struct err *err);
 
 /** ${method} ${path} with ${body} (may be NULL). Returns 0 for 2xx and 304 and transfers ${*reply} (may be NULL pointer; NULL for no
  * JSON), or -1 as docker_get(); 409 is ERR_BUSY. Waits ${timeout_ms} at most (0: 30 s). */

@@ -2,6 +2,7 @@
 #include "compose/docker_events.h"
 #include "compose/docker.h"
 #include "compose/docker_http.h"
+#include "compose/podman.h"
 #include "core/mem.h"
 #include <string.h>
 
@@ -16,6 +17,8 @@ static bool take_event(struct docker_event_reader *r)
 		err_set(&r->broken, ERR_ENGINE, "Docker sent something that is no event");
 		return false;
 	}
+	if (docker_is_podman())
+		podman_event(event);
 	r->stopped = !r->fn(r->arg, event);
 	return !r->stopped;
 }

@@ -1,117 +1,16 @@
 #include "compose/docker_http.h"
 
 #include "compose/docker.h"
-#include "core/file.h"
+#include "compose/podman.h"
 #include "core/mem.h"
 #include "core/str.h"
 #include "core/text.h"
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-#define DEFAULT_SOCKET "/var/run/docker.sock"
 #define MAX_JSON ((size_t)32 << 20)
 #define VERSION_TIMEOUT_MS 3000
-
-static const char elsewhere[] = "; ENGINE=process works without Docker";
-
-/* ---- where the engine is ---- */
-
-const char *docker_socket(struct err *err)
-{
-	const char *host = getenv("DOCKER_HOST");
-	struct sockaddr_un addr;
-
-	if (!host || !*host)
-		return DEFAULT_SOCKET;
-	if (strncmp(host, "unix://", 7) || host[7] != '/') {
-		/* no more than its kind: an address may hold a name and a password */
-		err_set(err, ERR_ENGINE,
-		        "DOCKER_HOST is %.*s…, but only the engine of this machine can be used: set it to "
-		        "%s%s",
-		        (int)strcspn(host, ":/"), host, "unix:///path or unset it", elsewhere);
-		return NULL;
-	}
-	if (strlen(host + 7) >= sizeof(addr.sun_path)) {
-		err_set(err, ERR_ENGINE, "DOCKER_HOST: a socket's path has at most %zu bytes",
-		        sizeof(addr.sun_path) - 1);
-		return NULL;
-	}
-	return host + 7;
-}
-
-static bool is_installed(const char *program)
-{
-	const char *path = getenv("PATH");
-	cleanup_free char *dirs = mem_printf("%s:/usr/sbin:/usr/bin:/usr/local/bin", path ? path : "");
-	char *rest = dirs, *dir;
-
-	while ((dir = strsep(&rest, ":"))) {
-		cleanup_free char *file = mem_printf("%s/%s", dir, program);
-		if (*dir && access(file, X_OK) == 0)
-			return true;
-	}
-	return false;
-}
-
-bool docker_expected(void)
-{
-	const char *host = getenv("DOCKER_HOST");
-
-	return (host && *host) || path_exists(DEFAULT_SOCKET) || is_installed("dockerd");
-}
-
-/* ---- why it does not answer ---- */
-
-/* The error of connecting to ${path}; 0: somebody takes connections. */
-static int connect_errno(const char *path)
-{
-	cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-
-	if (fd < 0)
-		return errno;
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	return connect(fd, (struct sockaddr *)&addr, sizeof(addr)) ? errno : 0;
-}
-
-/* Turn what HTTP says of ${path} into what a person can do about it. Returns -1. */
-static int explain(const char *path, struct err *err)
-{
-	struct err cause = *err;
-	int why;
-
-	if (cause.code == ERR_CANCELLED || cause.code == ERR_LIMIT || cause.code == ERR_INVALID)
-		return -1;
-	why = connect_errno(path);
-	if (why == EACCES || why == EPERM)
-		return err_set(err, ERR_ENGINE,
-		               "Docker: %s: permission denied: become a member of its group (sudo usermod "
-		               "-aG docker $USER, then "
-		               "log in again) or use sudo%s",
-		               path, elsewhere);
-	if ((why == ENOENT || why == ENOTDIR) && !is_installed("dockerd"))
-		return err_set(err, ERR_ENGINE,
-		               "Docker is not here: there is no %s and no dockerd: install it (apt-get "
-		               "install docker.io)%s",
-		               path, elsewhere);
-	if (why && why != EAGAIN)
-		return err_set(err, ERR_ENGINE,
-		               "Docker does not run (%s: %s): start it: service docker start (or systemctl "
-		               "start docker)%s",
-		               path, strerror(why), elsewhere);
-	if (cause.code == ERR_TIMEOUT || why == EAGAIN)
-		return err_set(err, ERR_ENGINE,
-		               "Docker does not answer (%s): restart it: service docker restart (or "
-		               "systemctl restart docker)%s",
-		               cause.msg, elsewhere);
-	return err_set(err, ERR_ENGINE, "Docker broke off (%s)", cause.msg);
-}
 
 /* ---- one request ---- */
 
@@ -127,6 +26,11 @@ void docker_patience(int64_t ms)
 /* The version in use, once the engine has refused DOCKER_API as too old; "" until then. */
 static _Thread_local char agreed[16];
 
+const char *docker_api(void)
+{
+	return *agreed ? agreed : DOCKER_API;
+}
+
 static int send_request(struct http_request *req, const char *socket, const char *version, const char *path,
                         struct http_reply *reply, struct err *err)
 {
@@ -136,7 +40,10 @@ static int send_request(struct http_request *req, const char *socket, const char
 	req->unix_socket = socket;
 	int rc = http_fetch(req, reply, err);
 	req->url = NULL;
-	return rc ? explain(socket, err) : 0;
+	if (rc)
+		return docker_explain(socket, err);
+	docker_heard(reply->server);
+	return 0;
 }
 
 /* What the engine says of a client older than it serves (Docker 29 begins at 1.44). */
@@ -179,7 +86,7 @@ int docker_request(struct http_request *req, const char *path, struct http_reply
 	if (patience_ms && req->total_ms > patience_ms)
 		req->total_ms = req->connect_ms = patience_ms;
 	req->max_body = req->max_body || req->on_data ? req->max_body : MAX_JSON;
-	if (send_request(req, socket, *agreed ? agreed : DOCKER_API, path, reply, err)) {
+	if (send_request(req, socket, docker_api(), path, reply, err)) {
 		if (err->code == ERR_ENGINE)
 			silent = *err;
 		return -1;
@@ -199,7 +106,7 @@ struct http_call *docker_start(struct http_client *client, struct http_request *
 
 	if (!socket)
 		return NULL;
-	cleanup_free char *url = mem_printf("http://docker/%s%s", *agreed ? agreed : DOCKER_API, path);
+	cleanup_free char *url = mem_printf("http://docker/%s%s", docker_api(), path);
 	req->url = url;
 	req->unix_socket = socket;
 	struct http_call *call = http_start(client, req, done, arg);
@@ -215,15 +122,15 @@ int docker_refusal(const struct http_reply *reply, struct err *err)
 	cleanup_free char *text = mem_strdup(json_text_or(j, "message", reply->body));
 	enum err_code code = reply->status == 404   ? ERR_NOT_FOUND
 	                     : reply->status == 409 ? ERR_BUSY
-	                                            : ERR_FAILED;
+	                                            : podman_cause(json_text_or(j, "cause", ""));
 	bool too_new = reply->status == 400 && strstr(text, "client version");
 
 	text_blank(text, "\n");
 	if (too_new)
 		return err_set(err, ERR_ENGINE, "Docker 20.10 or newer is needed: %s", text);
 	if (!*text)
-		return err_set(err, code, "Docker answered %ld", reply->status);
-	return err_set(err, code, "Docker: %s", text);
+		return err_set(err, code, "%s answered %ld", docker_name(), reply->status);
+	return err_set(err, code, "%s: %s", docker_name(), text);
 }
 
 cJSON *docker_json(const struct http_reply *reply, struct err *err)

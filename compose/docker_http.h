@@ -18,6 +18,15 @@ int docker_request(struct http_request *req, const char *path, struct http_reply
 struct http_call *docker_start(struct http_client *client, struct http_request *req, const char *path,
                                http_done *done, void *arg, struct err *err);
 
+/** Note that ${server} (a reply's) has answered, so that docker_name() and docker_is_podman() know. */
+void docker_heard(const char *server);
+
+/** Turn what HTTP says of the engine at socket ${path} into what a person can do about it. Returns -1. */
+int docker_explain(const char *path, struct err *err);
+
+/** The version of the API that is spoken with it: "v1.41". */
+const char *docker_api(void);
+
 /** What a status that is no success means, with the engine's own message: 404 ERR_NOT_FOUND, 409 ERR_BUSY, else ERR_FAILED. Returns -1. */
 int docker_refusal(const struct http_reply *reply, struct err *err);
 

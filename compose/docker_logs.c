@@ -166,23 +166,27 @@ static int fetch(struct last *l, const char *path, struct err *err)
 
 int docker_log_terminal(const char *container, struct err *err)
 {
-	if (docker_check_id(container, err))
-		return -1;
-	cleanup_free char *path = mem_printf("/containers/%s/json", container);
-	cleanup_json cJSON *info = docker_get(path, err);
+	cleanup_json cJSON *info = docker_inspect(container, err);
 	return info ? json_bool(info, "Config.Tty", false) : -1;
 }
 
-/* ${query} is what is asked for beside the streams. */
-static cJSON *last_lines(struct last *l, const char *container, const char *query, bool times,
+/* Podman 4.3 counts the parts of a long line, and gives them in the wrong order; all lines it gives as they are. */
+static char *tail_of(int n)
+{
+	return docker_is_podman() ? mem_strdup("tail=all") : mem_printf("tail=%d", n);
+}
+
+/* ${query} ("&since=…") is what is asked for besides; ${all}: the last lines are not the engine's to find. */
+static cJSON *last_lines(struct last *l, const char *container, bool all, const char *query, bool times,
                          struct err *err)
 {
-	cleanup_free char *path =
-	        mem_printf("/containers/%s/logs?stdout=1&stderr=1&%s&timestamps=%d", container, query, times);
 	int terminal = docker_log_terminal(container, err);
 
 	if (terminal < 0)
 		return err_wrap(err, "logs of %s", container), NULL;
+	cleanup_free char *tail = all ? mem_strdup("tail=all") : tail_of(l->most),
+	                  *path = mem_printf("/containers/%s/logs?stdout=1&stderr=1&timestamps=%d&%s%s",
+	                                     container, times, tail, query);
 	cleanup_json cJSON *out = l->out = json_array();
 	docker_log_reader_open(&l->reader, terminal, times, keep_line, l);
 	int rc = fetch(l, path, err);
@@ -195,9 +199,8 @@ static cJSON *last_lines(struct last *l, const char *container, const char *quer
 cJSON *docker_logs(const char *container, int n, bool times, struct err *err)
 {
 	struct last l = {.most = n > 0 ? n : 0};
-	cleanup_free char *query = mem_printf("tail=%d", l.most);
 
-	return last_lines(&l, container, query, times, err);
+	return last_lines(&l, container, false, "", times, err);
 }
 
 static void add_bound(struct str *query, const char *key, int64_t ms)
@@ -212,11 +215,7 @@ cJSON *docker_log_window(const char *container, const struct docker_log_window *
 	struct last l = {.entries = true, .most = w->n > 0 ? w->n : 0};
 	cleanup_str struct str query = STR_INIT;
 
-	if (w->until_ms)
-		str_add(&query, "tail=all");
-	else
-		str_addf(&query, "tail=%d", l.most);
 	add_bound(&query, "since", w->since_ms);
 	add_bound(&query, "until", w->until_ms);
-	return last_lines(&l, container, str_text(&query), true, err);
+	return last_lines(&l, container, w->until_ms != 0, str_text(&query), true, err);
 }

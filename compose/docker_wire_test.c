@@ -102,13 +102,13 @@ static void silence_has_an_end(void **state)
 	assert_int_equal(err.code, ERR_ENGINE);
 	assert_non_null(strstr(err.msg, "does not answer"));
 	assert_in_range(clock_mono_ms() - begun, 2900, 3300);
-	/* it knows its version and then says nothing */
-	static const char version[] = HEAD "{\"ApiVersion\":\"1.41\"}";
+	/* it gives a sign of life and then says nothing */
+	static const char ping[] = HEAD "OK";
 	begun = clock_mono_ms();
-	script((const struct answer[]){{version, sizeof(version) - 1, 0}, {NULL, 0, 0}}, 2);
+	script((const struct answer[]){{ping, sizeof(ping) - 1, 0}, {NULL, 0, 0}}, 2);
 	assert_null(docker_info(&err));
 	played();
-	assert_in_range(clock_mono_ms() - begun, 2900, 3300);
+	assert_in_range(clock_mono_ms() - begun, 9900, 10300);
 	assert_int_equal(docker_call("GET", "/info", NULL, 1, NULL, &(struct err){0}), -1);
 }
 
@@ -226,13 +226,80 @@ static void strange_lists(void **state)
 			            cJSON_IsObject(json_at(o, "labels")));
 	}
 	/* the name of its own among those of links */
-	script_text(HEAD "[{\"Id\":\"i\",\"Names\":[\"/other/db\",\"/mine\"]}]");
+	script_text(HEAD "[{\"Id\":\"i\",\"Names\":[\"/other/db\",\"/mine\"],\"Labels\":{\"a\":\"b "
+	                 "c\",\"d\":\"e\"}}]");
 	cleanup_json cJSON *l =
 	        docker_list(DOCKER_CONTAINER, (const char *const[]){"a=b c", NULL}, &(struct err){0});
 	played();
 	assert_string_equal(json_text(l, "0.name"), "mine");
 	assert_string_equal(engine.requests[0], "GET /v1.41/containers/json?all=1&filters="
 	                                        "%7B%22label%22%3A%5B%22a%3Db%20c%22%5D%7D HTTP/1.1");
+}
+
+/* Podman's filters let through what has any of the labels; what is removed must have all of them. */
+static void listed_by_all_labels(void **state)
+{
+	(void)state;
+	static const char *const labels[] = {"a=1", "b", "c.d=x=y", NULL};
+	static const char answer[] =
+	        HEAD "[{\"Id\":\"1\",\"Labels\":{\"a\":\"1\",\"b\":\"2\",\"c.d\":\"x=y\"}},"
+	             "{\"Id\":\"2\",\"Labels\":{\"a\":\"1\",\"b\":\"2\",\"c.d\":\"x\"}},"
+	             "{\"Id\":\"3\",\"Labels\":{\"a\":\"1\",\"c.d\":\"x=y\"}},"
+	             "{\"Id\":\"4\",\"Labels\":{\"a\":1,\"b\":\"2\",\"c.d\":\"x=y\"}},"
+	             "{\"Id\":\"5\",\"Labels\":null},{\"Id\":\"6\"}]";
+	script_text(answer);
+	cleanup_json cJSON *l = docker_list(DOCKER_NETWORK, labels, &(struct err){0});
+	played();
+	assert_int_equal(cJSON_GetArraySize(l), 1);
+	assert_string_equal(json_text(l, "0.id"), "1");
+}
+
+#define LIBPOD "HTTP/1.1 200 OK\r\nServer: Libpod/4.3.1 (linux)\r\n\r\n"
+
+/* Podman 4.3 takes a network from the containers that are in it when it is named by its id. */
+static void networks_of_podman_go_by_name(void **state)
+{
+	(void)state;
+	static const char
+	        about[] = LIBPOD "{\"Name\":\"n_x\",\"Id\":\"abc\"}",
+	        busy[] = "HTTP/1.1 500 No\r\nServer: Libpod/4.3.1 (linux)\r\n\r\n"
+	                 "{\"cause\":\"network is being used\",\"message\":\"\\\"n_x\\\" has associated "
+	                 "containers\",\"response\":500}",
+	        other[] = LIBPOD "{\"Name\":\"n_x\",\"Id\":\"def\"}";
+	struct err err = {0};
+	script((const struct answer[]){{about, sizeof(about) - 1, 0}, {busy, sizeof(busy) - 1, 0}}, 2);
+	assert_int_equal(docker_remove(DOCKER_NETWORK, "abc", &err), -1);
+	played();
+	assert_int_equal(err.code, ERR_BUSY);
+	assert_non_null(strstr(err.msg, "Podman: \"n_x\" has"));
+	assert_string_equal(engine.requests[1], "DELETE /v1.41/networks/n_x HTTP/1.1");
+	assert_true(docker_is_podman());
+	/* somebody made another one of that name */
+	script_text(other);
+	assert_int_equal(docker_remove(DOCKER_NETWORK, "abc", &err), 0);
+	played();
+}
+
+static void the_engine_tells_its_version(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *answer, *version, *name;
+	} cases[] = {
+	        {LIBPOD "OK", "4.3.1", "Podman"},
+	        {"HTTP/1.1 200 OK\r\nServer: Docker/20.10.24+dfsg1 (linux)\r\n\r\nOK", "20.10.24+dfsg1",
+	         "Docker"},
+	        {HEAD "OK", "?", "Docker"},
+	        {"HTTP/1.1 200 OK\r\nServer: x/\r\n\r\nOK", "", "Docker"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char version[32] = "untouched";
+		script_text(cases[i].answer);
+		assert_int_equal(docker_ping(1000, version, &(struct err){0}), 0);
+		played();
+		assert_string_equal(version, cases[i].version);
+		assert_string_equal(docker_name(), cases[i].name);
+	}
 }
 
 static void *ask_newer_engine(void *result)
@@ -282,6 +349,9 @@ int main(void)
 	        T(full_disk_is_told_with_advice),
 	        T(strange_answers),
 	        T(strange_lists),
+	        T(listed_by_all_labels),
+	        T(networks_of_podman_go_by_name),
+	        T(the_engine_tells_its_version),
 	        T(newer_engines_are_asked_in_their_version),
 	};
 	return cmocka_run_group_tests_name("compose/docker_wire", tests, NULL, NULL);

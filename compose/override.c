@@ -405,7 +405,9 @@ static void add_base(struct str *out, const cJSON *base)
 	}
 }
 
-static void add_ipam(struct str *out, const cJSON *base, const char *subnet)
+/* Podman tells of each network that its addresses are given by "host-local", which docker-compose 1.29 takes for a change when it finds the
+ * network there, unless the file says so too. */
+static void add_ipam(const struct override *o, struct str *out, const cJSON *base, const char *subnet)
 {
 	const cJSON *item;
 	str_add(out, "    ipam:\n");
@@ -414,6 +416,8 @@ static void add_ipam(struct str *out, const cJSON *base, const char *subnet)
 		if (strcmp(item->string, "config") != 0 && !cJSON_IsNull(item))
 			copied(out, 3, item);
 	}
+	if (o->podman && !strcmp(json_text_or(o->project, "provider", ""), PROVIDER_V1))
+		str_add(out, "      options:\n        driver: host-local # as Podman will say\n");
 	str_add(out, "      config:\n        - subnet: ");
 	scalar(out, subnet, false);
 	str_add(out, " # leased, so that no two sessions overlap\n");
@@ -442,7 +446,7 @@ static int add_objects(const struct override *o, struct str *out, const char *ki
 		add_base(out, repeated);
 		add_labels(o, out, NULL, json_at(base, "labels"));
 		if (networks)
-			add_ipam(out, repeated, subnet);
+			add_ipam(o, out, repeated, subnet);
 	}
 	return 0;
 }

@@ -26,6 +26,7 @@ struct override {
 	const cJSON *environment; /* {"service":{KEY:text}…}: added to a service's own; may hold secrets */
 	int64_t memory_mib;       /* of the whole session, shared out to its services; 0: no limit */
 	int64_t cpu_percent;      /* of one CPU, the same; 0: no limit */
+	bool podman;              /* it is Podman that will run it */
 };
 
 /** Append the override's YAML to ${out}. Texts from outside are quoted ($ is doubled, which compose would expand). ERR_INVALID when a name is too

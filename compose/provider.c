@@ -1,5 +1,6 @@
 /* Which compose tools there are and which of them is taken. How one is run stands in provider_run.c. */
 #include "compose/provider.h"
+#include "compose/docker.h"
 #include "compose/provider_memory.h"
 #include "compose/provider_private.h"
 #include "core/config.h"
@@ -35,7 +36,9 @@ const struct setting provider_settings[] = {
         {.key = "DOCKER_HOST",
          .type = SETTING_TEXT,
          .group = "Containers",
-         .help = "Where Docker listens, unix:///path (unset: unix:///var/run/docker.sock)"},
+         .help = "Where Docker or Podman listens, unix:///path (unset: unix:///var/run/docker.sock; on a "
+                 "machine "
+                 "without Docker Podman's, unix:///run/podman/podman.sock or below $XDG_RUNTIME_DIR)"},
         {.key = NULL},
 };
 
@@ -269,6 +272,11 @@ void provider_export(const struct config *cfg)
 {
 	if (config_is_set(cfg, "DOCKER_HOST"))
 		setenv("DOCKER_HOST", config_text(cfg, "DOCKER_HOST"), 1);
+	const char *socket = docker_socket(&(struct err){0});
+	cleanup_free char *host = socket ? mem_printf("unix://%s", socket) : NULL;
+	/* no program but this one looks for Podman */
+	if (host && !strcmp(docker_name(), "Podman"))
+		setenv("DOCKER_HOST", host, 1);
 	/* a person's `docker context use` would take the docker program to another engine than we ask */
 	setenv("DOCKER_CONTEXT", "default", 1);
 }

@@ -22,7 +22,7 @@ extern const struct setting provider_settings[];
 /** COMPOSE_PROJECT_NAME, borrowed from ${cfg}. NULL with ERR_CONFIG when no compose project can be called so. */
 const char *provider_project_name(const struct config *cfg, struct err *err);
 
-/** Put DOCKER_HOST into this process's environment when it stands in the settings file, and DOCKER_CONTEXT=default: the tools, the docker program
+/** Put DOCKER_HOST into this process's environment when it stands in the settings file or Podman was found without it, and DOCKER_CONTEXT=default: the tools, the docker program
  * and docker.h are to talk to the same engine, whatever `docker context use` said. */
 void provider_export(const struct config *cfg);
 

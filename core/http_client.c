@@ -362,6 +362,14 @@ static int transfer(struct http_transfer *t, const struct http_request *req, str
 	               : http_transfer_result(t, code, res, err);
 }
 
+static void note_server(CURL *easy, struct http_reply *reply)
+{
+	struct curl_header *header;
+
+	if (curl_easy_header(easy, "Server", 0, CURLH_HEADER, -1, &header) == CURLHE_OK)
+		snprintf(reply->server, sizeof(reply->server), "%s", header->value);
+}
+
 int http_fetch(const struct http_request *req, struct http_reply *reply, struct err *err)
 {
 	struct http_transfer t = {0};
@@ -373,6 +381,7 @@ int http_fetch(const struct http_request *req, struct http_reply *reply, struct 
 	if (!rc) {
 		reply->status = res.status;
 		snprintf(reply->content_type, sizeof(reply->content_type), "%s", res.content_type);
+		note_server(t.easy, reply);
 		reply->len = res.len;
 		reply->body = str_take(&t.body);
 	}

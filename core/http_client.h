@@ -73,6 +73,7 @@ struct http_reply {
 	char *body; /* NUL-terminated, never NULL after success */
 	size_t len;
 	char content_type[128];
+	char server[64]; /* who says to have answered: "Libpod/4.3.1 (linux)"; "" when it does not */
 };
 
 /** Blocking request. Returns 0 with ${reply} to free with http_reply_free whatever the status, or -1. */

@@ -278,6 +278,7 @@ int compose_plan(struct job *job, struct session_row *row, struct lease_wants *w
 	name = mem_printf("%s-%s", prefix, row->name);
 	json_add(row->spec, "services", services);
 	json_add_text(row->spec, "provider", tool.name);
+	json_add_bool(row->spec, "podman", docker_is_podman());
 	json_add_text(row->spec, "project", name);
 	json_add(row->spec, "files", cJSON_Duplicate(json_at(project, "files"), true));
 	json_add(row->spec, "checks", checks_of(project, services));
@@ -397,7 +398,8 @@ static int write_override(struct state *st, const struct session_row *row, struc
 	                     .subnets = subnets,
 	                     .environment = environment,
 	                     .memory_mib = config_int(st->cfg, "SESSION_MEMORY_MB"),
-	                     .cpu_percent = config_int(st->cfg, "SESSION_CPU_PERCENT")};
+	                     .cpu_percent = config_int(st->cfg, "SESSION_CPU_PERCENT"),
+	                     .podman = json_bool(row->spec, "podman", false)};
 	cleanup_str struct str text = STR_INIT;
 	if (override_write(&o, &text, err))
 		return -1;

@@ -13,7 +13,7 @@
 
 /*
  * What plan keeps in row->spec besides "services":
- *  "provider": name of the tool, "project": name of the compose project, "files": [absolute paths],
+ *  "provider": name of the tool, "podman": whether the engine is, "project": name of the compose project, "files": [absolute paths],
  *  "stack": whether it is our own, so that it can be talked to and tested,
  *  "checks": {"service": {"role"?, "healthcheck": bool, "oneshot": bool, "replicas": n, "needs": [services to be started first],
  *   "after": [those of them that must be healthy by then]}}

@@ -190,8 +190,7 @@ static int judge_running(struct vigil *v, struct watch *w, const cJSON *containe
 
 static int judge(struct vigil *v, struct watch *w, struct err *err)
 {
-	cleanup_free char *path = mem_printf("/containers/%s/json", w->id);
-	cleanup_json cJSON *container = docker_get(path, err);
+	cleanup_json cJSON *container = docker_inspect(w->id, err);
 	if (!container)
 		return err->code == ERR_NOT_FOUND ? failed(w, err, "its container was removed by somebody")
 		                                  : -1;
@@ -215,8 +214,7 @@ static int judge(struct vigil *v, struct watch *w, struct err *err)
 static void blame(const struct watch *w, struct str *out)
 {
 	struct err why = {0};
-	cleanup_free char *path = mem_printf("/containers/%s/json", w->id);
-	cleanup_json cJSON *container = docker_get(path, &why);
+	cleanup_json cJSON *container = docker_inspect(w->id, &why);
 	const char *status = json_text_or(container, "State.Status", "?");
 	int64_t code = json_int(container, "State.ExitCode", 0);
 	if (code && (!strcmp(status, "exited") || !strcmp(status, "dead") || !strcmp(status, "restarting")))

@@ -199,8 +199,7 @@ static cJSON *describe(const struct session_row *row, const char *service, const
 {
 	const char *id = json_text(listed, "id");
 	struct err why = {.code = listing};
-	cleanup_free char *path = id ? mem_printf("/containers/%s/json", id) : NULL;
-	cleanup_json cJSON *container = path ? docker_get(path, &why) : NULL;
+	cleanup_json cJSON *container = id ? docker_inspect(id, &why) : NULL;
 	const char *none = why.code == ERR_NONE || why.code == ERR_NOT_FOUND ? "gone" : "unknown";
 	cJSON *one = json_object();
 	json_add_text(one, "name", service);

@@ -9,7 +9,7 @@ const struct setting session_settings[] = {
          .allowed = "auto|process|compose",
          .group = GROUP,
          .help = "What runs sessions: containers (compose), plain processes (process), or auto: containers "
-                 "where there is Docker"},
+                 "where there is Docker, or a socket of Podman"},
         {.key = "SESSION_NAME",
          .type = SETTING_TEXT,
          .group = GROUP,

@@ -13,10 +13,23 @@ static struct test_docker docker; /* the image, and what stands for strangers' o
 
 /* -- a state directory of its own for each test, one image for all -- */
 
+/* Where the engine of these tests listens; NULL: Docker. */
+static char *engine_host;
+
+static inline void engine_again(void)
+{
+	if (engine_host)
+		setenv("DOCKER_HOST", engine_host, 1);
+	else
+		unsetenv("DOCKER_HOST");
+}
+
 static inline int group_setup(void **data)
 {
 	char number[16];
+	const char *host = getenv("DOCKER_HOST");
 	(void)data;
+	engine_host = host ? mem_strdup(host) : NULL;
 	with_compose_v2();
 	test_docker_open(&docker);
 	test_docker_image(&docker);
@@ -69,7 +82,7 @@ static inline int compose_teardown(void **data)
 {
 	struct test_state *t = *data;
 	struct err err = {0};
-	unsetenv("DOCKER_HOST");
+	engine_again();
 	int left = marker_kill(t->st->install, NULL, 0, &err);
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
