@@ -110,4 +110,8 @@ int docker_load(const char *archive_path, int64_t timeout_ms, struct err *err);
 int docker_events(int64_t since_ms, const char *label, bool (*fn)(void *arg, const cJSON *event),
                   bool (*go_on)(void *arg), void *arg, struct err *err);
 
+/** Wait until something happens to a container with ${label} (also since ${since_ms}; running a program in one is nothing), ${fd} (<= 0: none) is
+ * readable, or ${timeout_ms} are over. 0 in all cases, -1 as docker_events(). */
+int docker_await(int64_t since_ms, const char *label, int fd, int64_t timeout_ms, struct err *err);
+
 #endif

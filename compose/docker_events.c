@@ -3,7 +3,9 @@
 #include "compose/docker.h"
 #include "compose/docker_http.h"
 #include "compose/podman.h"
+#include "core/clock.h"
 #include "core/mem.h"
+#include <poll.h>
 #include <string.h>
 
 /* ---- bytes into events ---- */
@@ -61,6 +63,7 @@ struct follower {
 	struct docker_event_reader reader;
 	bool (*go_on)(void *arg);
 	void *arg;
+	int wake_fd; /* go_on is asked at once when this is readable */
 };
 
 static bool take_events(void *arg, const char *data, size_t len)
@@ -76,24 +79,23 @@ static bool ask_follower(void *arg)
 	return !f->reader.stopped;
 }
 
-int docker_events(int64_t since_ms, const char *label, bool (*fn)(void *arg, const cJSON *event),
-                  bool (*go_on)(void *arg), void *arg, struct err *err)
+static int follow(struct follower *f, int64_t since_ms, const char *label, struct err *err)
 {
-	struct follower f = {.reader = {.fn = fn, .arg = arg, .line = STR_INIT_MAX(DOCKER_EVENT_MAX)},
-	                     .go_on = go_on,
-	                     .arg = arg};
 	struct http_request req = {.on_data = take_events,
-	                           .go_on = go_on ? ask_follower : NULL,
-	                           .arg = &f,
+	                           .go_on = f->go_on ? ask_follower : NULL,
+	                           .arg = f,
+	                           .wake_fd = f->wake_fd,
 	                           .total_ms = HTTP_NO_LIMIT};
 	struct http_reply reply = {0};
 	cleanup_free char *path = docker_event_path(since_ms, label);
+
+	f->reader.line = STR_INIT_MAX(DOCKER_EVENT_MAX);
 	int rc = docker_request(&req, path, &reply, err);
-	str_free(&f.reader.line);
-	if (f.reader.stopped)
+	str_free(&f->reader.line);
+	if (f->reader.stopped)
 		rc = 0;
-	else if (f.reader.broken.code)
-		rc = err_set(err, ERR_ENGINE, "events: %s", f.reader.broken.msg);
+	else if (f->reader.broken.code)
+		rc = err_set(err, ERR_ENGINE, "events: %s", f->reader.broken.msg);
 	else if (rc)
 		rc = err_wrap(err, "events");
 	else if (reply.status != 200)
@@ -102,4 +104,42 @@ int docker_events(int64_t since_ms, const char *label, bool (*fn)(void *arg, con
 		rc = err_set(err, ERR_ENGINE, "events: Docker ended the stream");
 	http_reply_free(&reply);
 	return rc;
+}
+
+int docker_events(int64_t since_ms, const char *label, bool (*fn)(void *arg, const cJSON *event),
+                  bool (*go_on)(void *arg), void *arg, struct err *err)
+{
+	struct follower f = {.reader = {.fn = fn, .arg = arg}, .go_on = go_on, .arg = arg};
+
+	return follow(&f, since_ms, label, err);
+}
+
+/* ---- until the next one ---- */
+
+struct pause {
+	int fd;
+	int64_t until_ms;
+};
+
+/* Our own healthchecks run programs. */
+static bool is_nothing(void *arg, const cJSON *event)
+{
+	(void)arg;
+	return !strncmp(json_text_or(event, "Action", ""), "exec_", 5);
+}
+
+static bool is_quiet(void *arg)
+{
+	const struct pause *p = arg;
+	struct pollfd fd = {.fd = p->fd > 0 ? p->fd : -1, .events = POLLIN};
+
+	return clock_mono_ms() < p->until_ms && poll(&fd, 1, 0) == 0;
+}
+
+int docker_await(int64_t since_ms, const char *label, int fd, int64_t timeout_ms, struct err *err)
+{
+	struct pause p = {.fd = fd, .until_ms = clock_mono_ms() + timeout_ms};
+	struct follower f = {.reader = {.fn = is_nothing}, .go_on = is_quiet, .arg = &p, .wake_fd = fd};
+
+	return follow(&f, since_ms, label, err);
 }

@@ -318,6 +318,7 @@ void http_client_close(struct http_client *client)
 /* What curl_easy_perform does, but awake often enough to ask ${req}->go_on. Returns -1 when that said no. */
 static int perform(CURLM *multi, const struct http_request *req, CURLcode *code)
 {
+	struct curl_waitfd wake = {.fd = req->wake_fd, .events = CURL_WAIT_POLLIN};
 	int64_t asked = INT64_MIN / 2;
 	int running = 1, left;
 	CURLMsg *msg;
@@ -331,7 +332,10 @@ static int perform(CURLM *multi, const struct http_request *req, CURLcode *code)
 			asked = clock_mono_ms();
 		}
 		if (rc == CURLM_OK && running)
-			rc = curl_multi_poll(multi, NULL, 0, req->go_on ? HTTP_ASK_MS / 2 : 1000, NULL);
+			rc = curl_multi_poll(multi, &wake, req->wake_fd > 0,
+			                     req->go_on ? HTTP_ASK_MS / 2 : 1000, NULL);
+		if (wake.revents)
+			asked = INT64_MIN / 2;
 		if (rc != CURLM_OK) {
 			*code = CURLE_OUT_OF_MEMORY;
 			return 0;

@@ -37,6 +37,7 @@ struct http_request {
 	bool (*on_data)(void *arg, const char *data, size_t len);
 	/* Only of http_fetch: asked at least every HTTP_ASK_MS while it blocks; false: ERR_CANCELLED. May be NULL. */
 	bool (*go_on)(void *arg);
+	int wake_fd; /* Only of http_fetch: go_on is asked at once when this is readable too; <= 0: none (borrowed) */
 	void *arg; /* of both in http_fetch; http_start has its own */
 };
 

@@ -54,6 +54,11 @@ struct engine {
 	 * Never NULL; blocks at most half a second, or what docker_patience() allows. */
 	cJSON *(*services)(struct state *st, const struct session_row *row);
 
+	/** Wait until something happens to its services (also since ${since_ms}), ${fd} is readable, or ${timeout_ms} are over:
+	 * 0, also when nothing changed after all, or -1. */
+	int (*await)(struct state *st, const struct session_row *row, int64_t since_ms, int fd,
+	             int64_t timeout_ms, struct err *err);
+
 	/** Do ${op} ("restart", "stop", "start", "kill") to one of its services; returns once it is done,
 	 * and healthy if it is to run. */
 	int (*service)(struct state *st, const struct session_row *row, const char *service, const char *op,

@@ -242,6 +242,14 @@ static cJSON *compose_services(struct state *st, const struct session_row *row)
 	return services;
 }
 
+static int compose_await_change(struct state *st, const struct session_row *row, int64_t since_ms, int fd,
+                                int64_t timeout_ms, struct err *err)
+{
+	cleanup_free char *label = mem_printf(LABEL_SESSION "=%s", row->uuid);
+	provider_open(st->cfg, st->dir);
+	return docker_await(since_ms, label, fd, timeout_ms, err);
+}
+
 static int container_op(const char *id, const char *op, struct err *err)
 {
 	cleanup_free char *path = mem_printf("/containers/%s/%s", id, op);
@@ -276,6 +284,7 @@ const struct engine engine_compose = {
         .stats = compose_stats,
         .disk = compose_disk,
         .services = compose_services,
+        .await = compose_await_change,
         .service = compose_service,
         .logs = compose_logs,
         .follow = compose_follow,

@@ -281,6 +281,7 @@ const struct engine engine_process = {
         .alive = process_alive,
         .stats = process_stats,
         .services = process_services,
+        .await = process_await,
         .service = process_service,
         .logs = process_logs,
         .follow = process_follow,

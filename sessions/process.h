@@ -10,6 +10,9 @@
 
 int process_wait(struct job *job, const struct session_row *row, struct err *err);
 
+int process_await(struct state *st, const struct session_row *row, int64_t since_ms, int fd,
+                  int64_t timeout_ms, struct err *err);
+
 cJSON *process_logs(struct state *st, const struct session_row *row, const char *service,
                     const struct logs_window *w, struct err *err);
 int process_follow(struct state *st, const struct session_row *row, const cJSON *services,

@@ -4,6 +4,8 @@
 #include "jobs/supervisor.h"
 #include "sessions/process.h"
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -113,4 +115,25 @@ int process_wait(struct job *job, const struct session_row *row, struct err *err
 	if (!reply)
 		return err_wrap(err, "its supervisor's answer");
 	return json_bool(reply, "ok", false) ? 0 : explain(reply, err);
+}
+
+/* Its supervisor says when all are ready, which is all that can be waited for. One that failed it says at once: then, and where there
+ * is no supervisor, ${fd} is looked at for a while only. */
+int process_await(struct state *st, const struct session_row *row, int64_t since_ms, int fd,
+                  int64_t timeout_ms, struct err *err)
+{
+	(void)st, (void)since_ms, (void)err;
+	struct err ignored = {0};
+	cleanup_json cJSON *request = json_object();
+	json_add_text(request, "op", "wait");
+	cleanup_close int told = supervisor_connect(row->dir, request, &ignored);
+	struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = told, .events = POLLIN}};
+	char answer[4096];
+	int wait = (int)(timeout_ms < INT_MAX ? timeout_ms : INT_MAX);
+	if (poll(p, ARRAY_LEN(p), told < 0 && wait > TELL_MS ? TELL_MS : wait) <= 0 || !p[1].revents)
+		return 0;
+	ssize_t n = read(told, answer, sizeof(answer));
+	if (n <= 0 || !memmem(answer, (size_t)n, "\"ok\":true", 9))
+		poll(p, 1, wait > TELL_MS ? TELL_MS : wait);
+	return 0;
 }

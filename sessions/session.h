@@ -75,6 +75,17 @@ cJSON *session_usage(struct state *st, const char *name, struct err *err);
  */
 void session_add_cost(struct state *st, cJSON *session);
 
+/* What a session may be waited for: that it runs and all its services are up; that nothing of it is left; that it is stopped and kept. */
+enum session_goal { SESSION_GOAL_HEALTHY, SESSION_GOAL_GONE, SESSION_GOAL_STOPPED };
+/** The goal called ${name} ("healthy", "gone", "stopped"); -1 with ERR_USAGE naming those there are. */
+int session_goal(const char *name, enum session_goal *goal, struct err *err);
+
+/** Wait until session ${name} has reached ${goal}, at most ${timeout_ms}: 0, and transfers ${*session} (as session_show answers it; {name, state:
+ * "gone"} for one nobody knows). -1: ERR_TIMEOUT naming what it waits for; ERR_STATE when it will not reach it by itself, ERR_NOT_FOUND. Nothing
+ * is asked again and again: the bell tells of sessions, their engine of services. Blocks. */
+int session_await(struct state *st, const char *name, enum session_goal goal, int64_t timeout_ms,
+                  cJSON **session, struct err *err);
+
 /** Restart, stop, start or kill one service through the engine: ${op} "restart" "stop" "start" "kill". Blocks until done. */
 int session_service(struct state *st, const char *name, const char *service, const char *op, struct err *err);
 
