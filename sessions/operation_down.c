@@ -155,14 +155,29 @@ int operation_finish(struct state *st, struct session_row *row, int64_t job, cJS
 	return receipt_close(st, engine, row, end, why, receipt, err);
 }
 
+/* The database cannot be written, most likely because the disk is full: what runs is ended all the same, and the session's files go,
+ * which may be just the room that is missing. Whatever cannot be done here is the reaper's, to whom the row tells it. */
+static void make_room(struct state *st, struct session_row *row, bool keep)
+{
+	struct err ignored = {0};
+	const struct engine *engine = engine_by_name(row->engine, &ignored);
+	if (!engine || engine->stop(st, row, keep, &ignored) || keep)
+		return;
+	leave_directory(st, row);
+	if (row->dir)
+		tree_remove(row->dir, &ignored);
+}
+
 int operation_down(struct state *st, struct session_row *row, enum session_event event, const char *reason,
                    const char *error, int64_t job, cJSON **receipt, struct err *err)
 {
 	cleanup_free char *shown = error ? log_redact(error) : NULL;
 	if (receipt)
 		*receipt = NULL;
-	return store_apply(st, row, event, reason, shown, job, err) ||
-	                       operation_finish(st, row, job, receipt, err)
-	               ? -1
-	               : 0;
+	int rc = store_apply(st, row, event, reason, shown, job, err);
+	if (rc && err->code != ERR_STATE) {
+		make_room(st, row, event == EVENT_KEEP);
+		rc = store_apply(st, row, event, reason, shown, job, err);
+	}
+	return rc || operation_finish(st, row, job, receipt, err) ? -1 : 0;
 }

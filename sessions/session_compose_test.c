@@ -281,12 +281,14 @@ static void copies(void **data)
 
 /* -- out of disk -- */
 
-/* In the job's process, once its directory is there. */
+/* In the job's process, when the step that CF_TEST_FILL names begins, or with ".done" when it is done. */
 static void fill_disk(const char *step, bool done)
 {
 	static const char block[1 << 16];
 	cleanup_free char *path = mem_printf("%s/filler", getenv("STATE_DIR"));
-	cleanup_close int fd = strcmp(step, "prepare") || done ? -1 : open(path, O_CREAT | O_WRONLY, 0600);
+	cleanup_free char *point = mem_printf("%s%s", step, done ? ".done" : "");
+	cleanup_close int fd =
+	        strcmp(point, getenv("CF_TEST_FILL")) ? -1 : open(path, O_CREAT | O_WRONLY, 0600);
 	for (size_t size = sizeof(block); fd >= 0 && size; size /= 2)
 		while (write(fd, block, size) == (ssize_t)size)
 			;
@@ -308,18 +310,23 @@ static void disk_is_full(void **data)
 	assert_gone(t);
 	small_disk(t, NULL);
 
-	/* it fills up in the middle, and even the database cannot be written any more */
-	small_disk(t, "size=300m");
-	int64_t id = enqueue_start(t, "demo", parallel_file);
-	setenv("CF_TEST_FILL", "1", 1);
-	pid_t pid = spawn_job(id, NULL);
-	unsetenv("CF_TEST_FILL");
-	assert_int_not_equal(wait_for(pid), 0);
-	cleanup_free char *filler = state_path(t->st, "filler");
-	assert_int_equal(unlink(filler), 0);
-	does(t, "session.reap", "{}");
-	assert_gone(t);
-	small_disk(t, NULL);
+	/* it fills up in the middle, and even the database cannot be written any more: nothing runs on, also before there is
+	 * room again */
+	static const char *const points[] = {"prepare", "launch.done"};
+	for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+		small_disk(t, "size=300m");
+		int64_t id = enqueue_start(t, "demo", parallel_file);
+		setenv("CF_TEST_FILL", points[i], 1);
+		pid_t pid = spawn_job(id, NULL);
+		unsetenv("CF_TEST_FILL");
+		wait_for(pid);
+		assert_objects(t, 0, 0, 0);
+		cleanup_free char *filler = state_path(t->st, "filler");
+		assert_int_equal(unlink(filler), 0);
+		does(t, "session.reap", "{}");
+		assert_gone(t);
+		small_disk(t, NULL);
+	}
 }
 
 /* -- what can be asked of one that runs -- */
