@@ -46,6 +46,26 @@ static void killed_start_is_undone(void **data)
 	}
 }
 
+/* Who stops it in a terminal waits for the turn of a start that has no process any more and is undone by that: then it is gone, as
+ * was asked. */
+static void killed_start_is_stopped(void **data)
+{
+	struct test_state *t = *data;
+	cleanup_json cJSON *args = cJSON_Parse("{\"name\":\"demo\"}"), *result = NULL;
+	struct job_request stop = {
+	        .kind = "session.stop", .args = args, .owner = "cli:test", .session = "demo"};
+	int64_t id = enqueue(t, "session.start", "{\"name\":\"demo\"}");
+	assert_ok(db_run(t->st->db, err, "UPDATE jobs SET session = 'demo'", ""));
+	int status = wait_for(spawn_job(id, "launch.done"));
+	assert_true(WIFSIGNALED(status));
+	assert_ok(jobs_cancel(t->st, id, "cli:test", err));
+	assert_ok(jobs_run(t->st, kinds, &stop, NULL, NULL, &result, err));
+	job_ended(t, id, JOB_CANCELLED);
+	assert_clean(json_at(result, "receipt"));
+	assert_nothing_left(t);
+	refused(t, "session.stop", "{\"name\":\"demo\"}", ERR_NOT_FOUND, "was removed");
+}
+
 static void killed_stop_is_finished(void **data)
 {
 	struct test_state *t = *data;
@@ -242,6 +262,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	        T(killed_start_is_finished),
 	        T(killed_start_is_undone),
+	        T(killed_start_is_stopped),
 	        T(killed_stop_is_finished),
 	        T(killed_resume_keeps_the_session),
 	        T(reap_expired),

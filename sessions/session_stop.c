@@ -14,15 +14,21 @@ static int set_result(struct job *job, const char *name, cJSON *receipt)
 	return 0;
 }
 
-/* The row is gone: was it this job's earlier attempt, or the start we cancelled, that removed it? */
-static int already_gone(struct job *job, const char *name, bool expected, struct err *err)
+/* The row is gone. Who removed it after we were asked to did our work: an earlier attempt, a start that was cancelled or had been
+ * killed, another stop. */
+static int already_gone(struct job *job, const char *name, struct err *err)
 {
 	cleanup_row struct session_row none = {0};
-	if (!expected)
-		return operation_find(job_state(job), name, &none, err);
-	cleanup_json cJSON *last = receipt_show(job_state(job), name, err);
-	if (!last)
+	struct job_row me = {0};
+	struct err ignored = {0};
+	if (jobs_get(job_state(job), job_id(job), &me, err))
 		return -1;
+	int64_t asked_at = me.created_at;
+	job_row_free(&me);
+	cleanup_json cJSON *last = receipt_show(job_state(job), name, &ignored);
+	if (!last || json_int(last, "removed_at", 0) < asked_at)
+		return operation_find(job_state(job), name, &none, err);
+	err_clear(err);
 	job_progress(job, "done", 100, "session %s is gone", name);
 	return set_result(job, name, cJSON_Duplicate(json_at(last, "receipt"), true));
 }
@@ -63,13 +69,11 @@ static int keep_it(struct job *job, struct session_row *row, struct err *err)
 	return set_result(job, row->name, NULL);
 }
 
-static int stop_guarded(struct job *job, const char *name, bool cancelled_start, struct err *err)
+static int stop_guarded(struct job *job, const char *name, struct err *err)
 {
 	cleanup_row struct session_row row = {0};
 	if (store_by_name(job_state(job), name, &row, err))
-		return err->code == ERR_NOT_FOUND
-		               ? already_gone(job, name, cancelled_start || job_attempt(job) > 1, err)
-		               : -1;
+		return err->code == ERR_NOT_FOUND ? already_gone(job, name, err) : -1;
 	if (operation_meant(&row, job_args(job), err))
 		return -1;
 	if (row.state == SESSION_FAILED)
@@ -80,12 +84,12 @@ static int stop_guarded(struct job *job, const char *name, bool cancelled_start,
 }
 
 /* A start that is under way is told to end; it holds the guard until it has. */
-static bool cancel_start(struct job *job, const struct session_row *row)
+static void cancel_start(struct job *job, const struct session_row *row)
 {
 	struct err ignored = {0};
-	return (row->state == SESSION_CREATING || row->state == SESSION_STARTING) &&
-	       row->job != job_id(job) && operation_job_open(job_state(job), row->job) &&
-	       jobs_cancel(job_state(job), row->job, job_owner(job), &ignored) == 0;
+	if ((row->state == SESSION_CREATING || row->state == SESSION_STARTING) && row->job != job_id(job) &&
+	    operation_job_open(job_state(job), row->job))
+		jobs_cancel(job_state(job), row->job, job_owner(job), &ignored);
 }
 
 static int stop_run(struct job *job, struct err *err)
@@ -98,11 +102,12 @@ static int stop_run(struct job *job, struct err *err)
 	err_clear(err);
 	if (row.name && operation_meant(&row, job_args(job), err))
 		return -1;
-	bool cancelled = row.name && cancel_start(job, &row);
+	if (row.name)
+		cancel_start(job, &row);
 	int guard = GUARD_NONE;
 	if (guard_wait(job, name, OPERATION_GUARD_MS, &guard, err))
 		return -1;
-	int rc = stop_guarded(job, name, cancelled, err);
+	int rc = stop_guarded(job, name, err);
 	guard_release(job_state(job), &guard);
 	return rc;
 }
