@@ -58,7 +58,7 @@ help: ## Print this list
 
 ##@ Run
 .PHONY: up down chat status health doctor info version jobs
-up: deps $(if $(filter process,$(or $(ENGINE),$(shell sed -n 's/^ENGINE=//p' .env.test 2>/dev/null))),,docker) ## Install what is missing, build, start everything, say how to talk to it
+up: deps $(if $(filter process,$(or $(ENGINE),$(shell sed -n "s/^\(export \)\?ENGINE=[\"']\?\([a-z]*\).*/\2/p" .env.test 2>/dev/null))),,docker) ## Install what is missing, build, start everything, say how to talk to it
 	@$(MAKE) --no-print-directory build
 	@$(RUN) up
 
