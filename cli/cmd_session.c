@@ -9,8 +9,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define FOREIGN_SHOWN 10
 
 static void print_started(const cJSON *result)
 {
@@ -36,17 +39,43 @@ static void print_held(const cJSON *held)
 		       clock_iso(json_int(held, "until", 0), iso, sizeof(iso)));
 }
 
+/* What was done or would be, a line each; of what is not ours only a few. */
+static void print_actions(const cJSON *actions, long long foreign)
+{
+	static const struct term_column columns[] = {
+	        {"ACTION", "action"}, {"WHAT", "what"}, {"NAME", "name"}, {"WHY", "why"}};
+	cleanup_json cJSON *rows = json_array();
+	const cJSON *one;
+	long long strangers = 0;
+	cJSON_ArrayForEach(one, actions)
+	{
+		if (!strcmp(json_text_or(one, "action", ""), "leave") && strangers++ >= FOREIGN_SHOWN)
+			continue;
+		cJSON *row = cJSON_Duplicate(one, true);
+		const char *also = json_text(one, "error") ?: json_text(one, "also");
+		cleanup_free char *why =
+		        also ? mem_printf("%s: %s", json_text_or(one, "why", ""), also) : NULL;
+		if (why)
+			cJSON_ReplaceItemInObject(row, "why", cJSON_CreateString(why));
+		cJSON_AddItemToArray(rows, row);
+	}
+	if (cJSON_GetArraySize(rows))
+		term_table(columns, ARRAY_LEN(columns), rows);
+	if (foreign > FOREIGN_SHOWN)
+		printf("and %lld more that are not ours\n", foreign - FOREIGN_SHOWN);
+}
+
 static void print_reaped(const cJSON *result)
 {
-	const cJSON *r;
-	cJSON_ArrayForEach(r, json_at(result, "removed"))
-	{
-		printf("%s: %s\n", json_text(r, "name"), json_text(r, "reason"));
-	}
-	long long orphans = json_int(result, "orphans", 0);
-	printf("%d %s, %lld kept, %lld orphan%s\n", cJSON_GetArraySize(json_at(result, "removed")),
-	       json_bool(result, "dry_run", false) ? "would be removed" : "removed",
-	       (long long)json_int(result, "kept", 0), orphans, orphans == 1 ? "" : "s");
+	long long orphans = json_int(result, "orphans", 0), adopted = json_int(result, "adopted", 0);
+	bool dry = json_bool(result, "dry_run", false);
+	print_actions(json_at(result, "actions"), json_int(result, "foreign", 0));
+	printf("%d %s, %lld kept, %lld orphan%s", cJSON_GetArraySize(json_at(result, "removed")),
+	       dry ? "would be removed" : "removed", (long long)json_int(result, "kept", 0), orphans,
+	       orphans == 1 ? "" : "s");
+	if (adopted)
+		printf(", %lld %s", adopted, dry ? "would be adopted" : "adopted");
+	printf("\n");
 	print_held(json_at(result, "held"));
 }
 

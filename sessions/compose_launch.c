@@ -1,3 +1,4 @@
+#include "core/file.h"
 #include "core/mem.h"
 #include "core/text.h"
 #include "sessions/compose_private.h"
@@ -16,6 +17,9 @@ int compose_tool(struct state *st, const struct session_row *row, const char *co
 	cleanup_free char *path = marker_make(st->install, row->uuid),
 	                  *marker = mem_printf(MARKER_KEY "=%s", path);
 	const char *const files[] = {base, override, NULL}, *const env[] = {marker, NULL};
+	if (!path_exists(base) || !path_exists(override))
+		return err_set(err, ERR_NOT_FOUND,
+		               "its compose file %s is gone: stop the session, and start it anew", base);
 	provider_open(st->cfg, st->dir);
 	if (provider_find(json_text(row->spec, "provider"), &tool, err))
 		return -1;

@@ -4,7 +4,10 @@
 #include "sessions/compose_private.h"
 #include <string.h>
 
-#define LABEL_PROJECT "com.docker.compose.project" /* of all generations of the tool */
+const char *compose_label(const cJSON *object, const char *label)
+{
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json_at(object, "labels"), label));
+}
 
 cJSON *compose_objects(struct state *st, const char *uuid, enum docker_kind kind, struct err *err)
 {
@@ -40,11 +43,9 @@ cJSON *compose_container(struct state *st, const struct session_row *row, const 
 
 static bool is_mine(const struct state *st, const struct session_row *row, const cJSON *object)
 {
-	const cJSON *labels = json_at(object, "labels"),
-	            *install = cJSON_GetObjectItemCaseSensitive(labels, LABEL_INSTALL),
-	            *session = cJSON_GetObjectItemCaseSensitive(labels, LABEL_SESSION);
-	return cJSON_IsString(install) && !strcmp(install->valuestring, st->install) &&
-	       cJSON_IsString(session) && !strcmp(session->valuestring, row->uuid);
+	const char *install = compose_label(object, LABEL_INSTALL),
+	           *session = compose_label(object, LABEL_SESSION);
+	return install && !strcmp(install, st->install) && session && !strcmp(session, row->uuid);
 }
 
 static int stranger(const char *project, enum docker_kind kind, const cJSON *object, struct err *err)

@@ -7,7 +7,8 @@
 #include "compose/project.h"
 #include "sessions/engine.h"
 
-#define COMPOSE_CACHE "cache" /* in the state directory */
+#define LABEL_PROJECT "com.docker.compose.project" /* of all generations of the tool */
+#define COMPOSE_CACHE "cache"                      /* in the state directory */
 #define COMPOSE_BASE "compose.yml"
 #define COMPOSE_OVERRIDE "override.yml"
 
@@ -31,6 +32,9 @@ int compose_tool(struct state *st, const struct session_row *row, const char *co
 /** The objects of ${kind} that belong to session ${uuid} (NULL: to any of this installation's) as docker_list() gives
  * them. NULL with ${err}. */
 cJSON *compose_objects(struct state *st, const char *uuid, enum docker_kind kind, struct err *err);
+
+/** ${label} of ${object}, as docker_list() gives it; NULL when it has none. */
+const char *compose_label(const cJSON *object, const char *label);
 
 /** The containers of ${service} (several where it has replicas), as docker_list() gives them, one at least. NULL with ERR_NOT_FOUND. */
 cJSON *compose_containers(struct state *st, const struct session_row *row, const char *service,
@@ -69,6 +73,12 @@ int compose_exec(struct state *st, const struct session_row *row, const char *se
                  const char *const *argv, bool tty, int *status, struct err *err);
 int compose_read(struct state *st, const struct session_row *row, const char *path, size_t max, char **text,
                  struct err *err);
+/* compose_found.c */
+cJSON *compose_found(struct state *st, struct err *err);
+/* compose_adopt.c */
+/** What session ${uuid} is called by the label of ${object}, one of its; the caller frees it. */
+char *compose_name(const cJSON *object, const char *uuid);
+cJSON *compose_adopt(struct state *st, const char *uuid, struct err *err);
 /* compose_stats.c */
 cJSON *compose_stats(struct state *st, const struct session_row *row);
 int compose_disk(struct state *st, const struct session_row *row, int64_t *bytes, struct err *err);

@@ -10,6 +10,8 @@
 #include "sessions/logs.h"
 #include "sessions/store.h"
 
+#define ENGINE_FOREIGN_MAX 50
+
 struct engine {
 	const char *name;
 
@@ -89,9 +91,16 @@ struct engine {
 	 * now, because it does not answer. */
 	int64_t (*used_at)(struct state *st, const struct session_row *row);
 
-	/** UUIDs of this installation's sessions that have objects now, each once: an array of texts. NULL
-	 * with ${err}. An engine that is not there has none. */
+	/** What is there now, one listing for all sessions: {"sessions":[{"uuid", "alive"?: what keeps it running is
+	 * there (an engine that can tell this for less elsewhere leaves it out), "name"?, "expires_at"? (ms), "adoptable"?: there is
+	 * something that adopt can make a session of again, and how many objects it has of each kind}], each uuid of this
+	 * installation once, "foreign":[{"kind","name","why"}]: what is not ours but looks like it, at most
+	 * ENGINE_FOREIGN_MAX, "foreign_total"}. NULL with ${err}. An engine that is not there has nothing. */
 	cJSON *(*found)(struct state *st, struct err *err);
+
+	/** Session ${uuid}, of which there is no row and no file, from what is there of it: of the shape lease_file_read()
+	 * gives. NULL: ERR_NOT_FOUND when that makes no session. May be NULL: an engine that can never. */
+	cJSON *(*adopt)(struct state *st, const char *uuid, struct err *err);
 };
 
 extern const struct engine engine_process, engine_compose;

@@ -134,29 +134,6 @@ static bool compose_alive(struct state *st, const struct session_row *row)
 	return !list || list->child;
 }
 
-static cJSON *compose_found(struct state *st, struct err *err)
-{
-	cJSON *uuids = json_array();
-	provider_open(st->cfg, st->dir);
-	for (enum docker_kind kind = DOCKER_CONTAINER; docker_expected() && kind < DOCKER_KINDS; kind++) {
-		cleanup_json cJSON *list = compose_objects(st, NULL, kind, err);
-		const cJSON *one;
-		if (!list) {
-			cJSON_Delete(uuids);
-			return NULL;
-		}
-		cJSON_ArrayForEach(one, list)
-		{
-			const cJSON *uuid =
-			        cJSON_GetObjectItemCaseSensitive(json_at(one, "labels"), LABEL_SESSION);
-			if (cJSON_IsString(uuid) && id_is_uuid(uuid->valuestring) &&
-			    !json_has_text(uuids, uuid->valuestring))
-				cJSON_AddItemToArray(uuids, cJSON_CreateString(uuid->valuestring));
-		}
-	}
-	return uuids;
-}
-
 /* -- services -- */
 
 /* The word of a container's state that people see; the engine's `starting` only means that its first interval is not over. */
@@ -291,5 +268,6 @@ const struct engine engine_compose = {
         .exec = compose_exec,
         .read = compose_read,
         .found = compose_found,
+        .adopt = compose_adopt,
         .used_at = compose_used_at,
 };

@@ -232,24 +232,34 @@ static int process_service(struct state *st, const struct session_row *row, cons
 	return supervisor_ask(row->dir, op, service, SERVICE_MS, NULL, err);
 }
 
+/* Whether one lives its supervisor's lock tells. Without its directory it is nothing that could be managed, so none is
+ * adopted from here. */
 static cJSON *process_found(struct state *st, struct err *err)
 {
 	cleanup_free struct marker_proc *list = NULL;
+	cleanup_json cJSON *all = json_array(), *foreign = json_array();
+	int64_t strangers = 0;
 	int n = marker_find(st->install, NULL, &list, err);
-	if (n < 0)
+	if (n < 0 || marker_foreign(st->install, ENGINE_FOREIGN_MAX, foreign, &strangers, err))
 		return NULL;
-	cJSON *all = json_array(), *names = json_array();
-	const cJSON *one;
 	for (int i = 0; i < n; i++)
 		cJSON_AddItemToArray(all, cJSON_CreateString(list[i].session));
 	cgroup_find(st->install, all);
+	cleanup_json cJSON *names = json_array();
+	cJSON *found = json_object(), *sessions = cJSON_AddArrayToObject(found, "sessions");
+	const cJSON *one;
 	cJSON_ArrayForEach(one, all)
 	{
-		if (!json_has_text(names, one->valuestring))
-			cJSON_AddItemToArray(names, cJSON_CreateString(one->valuestring));
+		if (json_has_text(names, one->valuestring))
+			continue;
+		cJSON *session = json_object();
+		cJSON_AddItemToArray(names, cJSON_CreateString(one->valuestring));
+		json_add_text(session, "uuid", one->valuestring);
+		cJSON_AddItemToArray(sessions, session);
 	}
-	cJSON_Delete(all);
-	return names;
+	json_add(found, "foreign", TAKE(foreign));
+	json_add_int(found, "foreign_total", strangers);
+	return found;
 }
 
 /* Writes to the stack's own databases are use too: somebody chats in it, or jobs run. */

@@ -26,10 +26,11 @@
 static const struct column {
 	const char *name;
 	bool json;
-} columns[] = {
-        {"uuid"},    {"name"},       {"owner"},      {"engine"},          {"state"},      {"reason"},
-        {"error"},   {"created_at"}, {"started_at"}, {"stopped_at"},      {"expires_at"}, {"idle_ms"},
-        {"used_at"}, {"pinned"},     {"warned_at"},  {"hard_expires_at"}, {"pool"},       {"spec", true}};
+} columns[] = {{"uuid"},       {"name"},       {"owner"},      {"engine"},
+               {"state"},      {"reason"},     {"error"},      {"created_at"},
+               {"started_at"}, {"stopped_at"}, {"expires_at"}, {"idle_ms"},
+               {"used_at"},    {"pinned"},     {"warned_at"},  {"hard_expires_at"},
+               {"pool"},       {"chat"},       {"spec", true}};
 
 static const char *const lease_columns[] = {"kind",   "value",    "service", "purpose",
                                             "target", "protocol", "taken_at"};
@@ -108,11 +109,12 @@ static int check_overwrite(struct state *st, const char *uuid, const struct imag
 	return 0;
 }
 
-/* Seconds of the file's time stay what they are; the rest tells its generation. */
-static void stamp(const char *path, int64_t generation)
+/* Seconds of the file's time are those of the clock; the rest is the stamp. */
+static void stamp(const char *path, const char *uuid, int64_t generation)
 {
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
-	                            {.tv_sec = time(NULL), .tv_nsec = (long)(generation % STAMPS)}};
+	struct timespec times[2] = {
+	        {.tv_nsec = UTIME_OMIT},
+	        {.tv_sec = time(NULL), .tv_nsec = (long)lease_file_stamp_of(uuid, generation)}};
 	utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
 }
 
@@ -125,7 +127,7 @@ static int write_image(struct state *st, const char *uuid, const struct image *i
 	if (check_overwrite(st, uuid, image, err) ||
 	    file_write(path, image->text, strlen(image->text), 0600, err))
 		return -1;
-	stamp(path, image->generation);
+	stamp(path, uuid, image->generation);
 	return 0;
 }
 
@@ -209,9 +211,13 @@ int64_t lease_file_stamp(int sessions, const char *directory)
 	return fstatat(sessions, path, &s, AT_SYMLINK_NOFOLLOW) ? -1 : s.st_mtim.tv_nsec;
 }
 
-int64_t lease_file_stamp_of(int64_t generation)
+/* FNV-1a; two generations of one session never have the same stamp. */
+int64_t lease_file_stamp_of(const char *uuid, int64_t generation)
 {
-	return generation % STAMPS;
+	uint64_t h = 14695981039346656037u;
+	for (; *uuid; uuid++)
+		h = (h ^ (unsigned char)*uuid) * 1099511628211u;
+	return (int64_t)((h % STAMPS + (uint64_t)generation % STAMPS) % STAMPS);
 }
 
 bool lease_file_foreign(struct state *st, const char *directory, const char *uuid)

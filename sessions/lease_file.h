@@ -30,10 +30,10 @@ void lease_file_sync(struct state *st, const char *name, const char *uuid);
  */
 int lease_file_read(struct state *st, const char *directory, cJSON **file, struct err *err);
 
-/** What tells without reading whether the file in ${directory} below the open directory ${sessions} is the one of a generation:
- * that number modulo 10^9. -1 when there is no file. Where it differs, reading tells. */
+/** What tells without reading whether the file in ${directory} below the open directory ${sessions} is that of session ${uuid} in
+ * ${generation}: a number below 10^9 in the file's time. -1 when there is no file. Where they differ, as after a copy, reading tells. */
 int64_t lease_file_stamp(int sessions, const char *directory);
-int64_t lease_file_stamp_of(int64_t generation);
+int64_t lease_file_stamp_of(const char *uuid, int64_t generation);
 
 /** Whether ${directory} is, by its file, that of a session other than ${uuid}. */
 bool lease_file_foreign(struct state *st, const char *directory, const char *uuid);

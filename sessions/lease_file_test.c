@@ -103,6 +103,28 @@ static void a_row_comes_back_as_it_was(void **data)
 	assert_true(cJSON_Compare(again.spec, row.spec, true));
 }
 
+/* A column that is added to the table must not be forgotten here. */
+static void every_column_is_in_the_file(void **data)
+{
+	static const char *const apart[] = {"dir", "job", "generation"};
+	struct test_state *t = *data;
+	cleanup_row struct session_row row = {0};
+	cleanup_query struct query q = QUERY_INIT;
+	make(t, "demo", &row);
+	assert_ok(lease_file_write(t->st, row.uuid, err));
+	cleanup_json cJSON *file = file_of(t, "demo");
+	assert_ok(db_query(t->st->db, &q, err, "SELECT name FROM pragma_table_info('sessions')", ""));
+	struct err err = {0};
+	while (query_next(&q, &err) > 0) {
+		const char *column = query_text(&q, 0);
+		bool needed = true;
+		for (size_t i = 0; i < ARRAY_LEN(apart); i++)
+			needed &= strcmp(apart[i], column) != 0;
+		if (needed && !json_at(json_at(file, "session"), column))
+			fail_msg("column %s is not in the lease file", column);
+	}
+}
+
 static void every_change_moves_the_generation(void **data)
 {
 	struct test_state *t = *data;
@@ -149,11 +171,14 @@ static void the_stamp_tells_the_generation(void **data)
 	cleanup_close int dir = open(root, O_RDONLY | O_DIRECTORY);
 	assert_int_equal(lease_file_stamp(dir, "demo"), -1);
 	assert_ok(lease_file_write(t->st, row.uuid, err));
-	assert_int_equal(lease_file_stamp(dir, "demo"), 1);
+	assert_int_equal(lease_file_stamp(dir, "demo"), lease_file_stamp_of(row.uuid, 1));
 	assert_ok(db_run(t->st->db, err, "UPDATE sessions SET generation = 2000000005", ""));
 	assert_ok(lease_file_write(t->st, row.uuid, err));
-	assert_int_equal(lease_file_stamp(dir, "demo"), 5);
-	assert_int_equal(lease_file_stamp_of(2000000005), 5);
+	assert_int_equal(lease_file_stamp(dir, "demo"), lease_file_stamp_of(row.uuid, 2000000005));
+	assert_int_not_equal(lease_file_stamp_of(row.uuid, 4), lease_file_stamp_of(row.uuid, 5));
+	/* sessions of one name have the same generations */
+	assert_int_not_equal(lease_file_stamp_of("7de3f1a1-55a5-4d4f-a7b5-2bfa0f8f4a0c", 5),
+	                     lease_file_stamp_of("7de3f1a1-55a5-4d4f-a7b5-2bfa0f8f4a0d", 5));
 }
 
 static void what_is_ahead_or_another_s_stays(void **data)
@@ -306,6 +331,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        T(a_row_comes_back_as_it_was),
+	        T(every_column_is_in_the_file),
 	        T(every_change_moves_the_generation),
 	        T(changes_of_state_are_followed),
 	        T(the_stamp_tells_the_generation),

@@ -1,6 +1,7 @@
 #include "sessions/marker.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -74,31 +75,92 @@ static bool is_ours(int proc, const char *pid)
 	return fstatat(proc, pid, &s, 0) == 0 && s.st_uid == geteuid();
 }
 
-int marker_find(const char *install, const char *session, struct marker_proc **list, struct err *err)
+/* Call ${fn} for every process of this user with a marker, this one excepted. */
+static int walk(void (*fn)(void *arg, const struct proc_id *id, const char *path), void *arg, struct err *err)
 {
 	DIR *dir = opendir("/proc");
 	if (!dir)
 		return err_sys(err, errno, "list processes: /proc");
 	cleanup_free char *buf = mem_alloc(ENVIRON_MAX);
-	struct marker_proc *found = NULL, one = {0};
-	int n = 0;
+	struct proc_id id;
 	struct dirent *e;
 	while ((e = readdir(dir))) {
 		pid_t pid = (pid_t)atoi(e->d_name);
 		if (!isdigit((unsigned char)e->d_name[0]) || pid == getpid() ||
-		    !is_ours(dirfd(dir), e->d_name) || proc_identify(pid, &one.id))
+		    !is_ours(dirfd(dir), e->d_name) || proc_identify(pid, &id))
 			continue;
 		const char *path = environ_marker(pid, buf, ENVIRON_MAX);
 		/* identified before and after reading: the pid may have changed hands in between */
-		if (!path || !marker_parse(path, install, one.session) ||
-		    (session && strcmp(session, one.session)) || !proc_alive(&one.id))
-			continue;
-		found = mem_resize(found, (size_t)n + 1, sizeof(*found));
-		found[n++] = one;
+		if (path && proc_alive(&id))
+			fn(arg, &id, path);
 	}
 	closedir(dir);
-	*list = found;
-	return n;
+	return 0;
+}
+
+struct wanted {
+	const char *install, *session;
+	struct marker_proc *found;
+	int n;
+};
+
+static void take(void *arg, const struct proc_id *id, const char *path)
+{
+	struct wanted *w = arg;
+	struct marker_proc one = {.id = *id};
+	if (!marker_parse(path, w->install, one.session) || (w->session && strcmp(w->session, one.session)))
+		return;
+	w->found = mem_resize(w->found, (size_t)w->n + 1, sizeof(*w->found));
+	w->found[w->n++] = one;
+}
+
+int marker_find(const char *install, const char *session, struct marker_proc **list, struct err *err)
+{
+	struct wanted w = {.install = install, .session = session};
+	if (walk(take, &w, err))
+		return -1;
+	*list = w.found;
+	return w.n;
+}
+
+struct strangers {
+	const char *install, *outer;
+	cJSON *seen; /* markers */
+	int most;
+	int64_t total;
+};
+
+/* Of another installation; what we ourselves run in is no stranger. */
+static void note_stranger(void *arg, const struct proc_id *id, const char *path)
+{
+	struct strangers *s = arg;
+	char session[ID_UUID_LEN + 1];
+	(void)id;
+	if (!*path || marker_parse(path, s->install, session) || (s->outer && !strcmp(path, s->outer)) ||
+	    json_has_text(s->seen, path))
+		return;
+	if (s->total++ < s->most)
+		cJSON_AddItemToArray(s->seen, cJSON_CreateString(path));
+}
+
+int marker_foreign(const char *install, int most, cJSON *list, int64_t *total, struct err *err)
+{
+	cleanup_json cJSON *seen = json_array();
+	struct strangers s = {.install = install, .outer = getenv(MARKER_KEY), .seen = seen, .most = most};
+	const cJSON *path;
+	if (walk(note_stranger, &s, err))
+		return -1;
+	cJSON_ArrayForEach(path, seen)
+	{
+		cJSON *one = json_object();
+		text_blank(path->valuestring, "");
+		json_add_text(one, "kind", "processes");
+		json_add_text(one, "name", path->valuestring);
+		json_add_text(one, "why", "of a session of another installation");
+		cJSON_AddItemToArray(list, one);
+	}
+	*total = s.total;
+	return 0;
 }
 
 /* Wait until all ${n} processes are gone, at most ${timeout_ms}. */

@@ -6,6 +6,7 @@
 
 #include "core/err.h"
 #include "core/id.h"
+#include "core/json.h"
 #include "core/proc.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,6 +32,11 @@ bool marker_parse(const char *path, const char *install, char session[ID_UUID_LE
  * Returns their number and transfers ${*list} (free it), or -1.
  */
 int marker_find(const char *install, const char *session, struct marker_proc **list, struct err *err);
+
+/** Sessions of other installations that processes of this user belong to: the first ${most} are added to ${list} as
+ * {"kind":"processes","name": marker,"why"}, ${*total} says how many there are (once it is more than ${most}, a session may count more
+ * than once). */
+int marker_foreign(const char *install, int most, cJSON *list, int64_t *total, struct err *err);
 
 /** End them: TERM, after ${grace_ms} KILL, until no more appear. Returns 0 when none is left. Blocks. */
 int marker_kill(const char *install, const char *session, int64_t grace_ms, struct err *err);

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/mutant.h"
+#include "sessions/adopt.h"
 #include "sessions/lease_file.h"
 #include "sessions/operation.h"
 #include "sessions/receipt.h"
@@ -88,8 +89,8 @@ int operation_own(struct job *job, int *guard, struct session_row *row, struct e
 	}
 	if (guard_wait(job, seen.name, OPERATION_GUARD_MS, guard, err))
 		return -1;
-	/* again under the guard: the reaper may have been faster */
-	if (store_by_job(st, job_id(job), row, err) == 0)
+	/* again under the guard: the reaper may have been faster, or the row and this job are from an old backup */
+	if (adopt_named(st, seen.name, err) >= 0 && store_by_job(st, job_id(job), row, err) == 0)
 		return 1;
 	guard_release(st, guard);
 	if (err->code != ERR_NOT_FOUND)

@@ -77,10 +77,13 @@ static int64_t box_used_at(struct state *st, const struct session_row *row)
 static cJSON *box_found(struct state *st, struct err *err)
 {
 	(void)st, (void)err;
-	cJSON *list = json_array();
-	if (box.orphan[0] && (box.containers || box.networks))
-		cJSON_AddItemToArray(list, cJSON_CreateString(box.orphan));
-	return list;
+	cJSON *found = json_object(), *sessions = cJSON_AddArrayToObject(found, "sessions");
+	if (box.orphan[0] && (box.containers || box.networks)) {
+		cJSON *one = json_object();
+		json_add_text(one, "uuid", box.orphan);
+		cJSON_AddItemToArray(sessions, one);
+	}
+	return found;
 }
 
 static cJSON *silent_found(struct state *st, struct err *err)

@@ -178,6 +178,8 @@ static void reap_orphans(void **data)
 	struct test_state *t = *data;
 	does(t, "session.start", "{\"name\":\"demo\"}");
 	assert_ok(db_run(t->st->db, err, "DELETE FROM sessions", ""));
+	cleanup_free char *file = state_path(t->st, "sessions/demo/lease.json"); /* with it, it would be adopted */
+	assert_int_equal(unlink(file), 0);
 	cleanup_json cJSON *r = run(t, "session.reap", "{}");
 	assert_int_equal(json_int(r, "orphans", -1), 3); /* processes, directory, leases */
 	assert_ok(db_run(t->st->db, err, "DELETE FROM session_steps", ""));

@@ -1,5 +1,6 @@
 #include "core/clock.h"
 #include "core/mem.h"
+#include "sessions/adopt.h"
 #include "sessions/lease_file.h"
 #include "sessions/operation.h"
 #include "sessions/session.h"
@@ -35,6 +36,7 @@ static int extend_run(struct job *job, struct err *err)
 		return -1;
 	if (minutes < 1 || minutes > MINUTES_MAX)
 		return err_set(err, ERR_INVALID, "minutes must be a whole number from 1 to %d", MINUTES_MAX);
+	adopt_idle(st, name);
 	if (operation_find(st, name, &row, err) || operation_meant(&row, job_args(job), err) ||
 	    check_pin(&row, err))
 		return -1;

@@ -3,6 +3,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "sessions/adopt.h"
 #include "sessions/clock_watch.h"
 #include "sessions/operation.h"
 #include "sessions/pool.h"
@@ -11,24 +12,45 @@
 #include "sessions/session.h"
 #include <string.h>
 
-#define LOOK_EVERY_MS 30000
-#define PATIENCE_MS 5000 /* with an engine that hangs: the worker has other things to do meanwhile */
+#define PATIENCE_MS 5000 /* with an engine that hangs */
+#define ACTIONS_MAX 1000
 #define RECEIPTS_KEEP_MS (90 * 86400000LL)
-#define OWNER "system:reaper"
 
-static int look(struct state *st, bool expired, struct reap_finding **list, size_t *n, struct err *err)
+/* What a reap has done so far, or would do. */
+struct tally {
+	cJSON *removed, *actions;
+	int64_t foreign;
+	int orphans, adopted, failed, left_off;
+};
+
+static struct tally tally_new(void)
 {
-	docker_patience(PATIENCE_MS);
-	int rc = reap_look(st, expired, list, n, err);
-	docker_patience(0);
-	return rc;
+	return (struct tally){.removed = json_array(), .actions = json_array()};
 }
 
-/* What a reap has done so far. */
-struct tally {
-	cJSON *removed;
-	int orphans, failed;
-};
+/* Note ${f} among the actions; ${done} is NULL for what was only planned. */
+static cJSON *note(struct tally *t, const struct reap_finding *f, const bool *done)
+{
+	if (cJSON_GetArraySize(t->actions) >= ACTIONS_MAX) {
+		t->left_off++;
+		return NULL;
+	}
+	cJSON *one = reap_show(f);
+	if (done)
+		json_add_bool(one, "done", *done);
+	cJSON_AddItemToArray(t->actions, one);
+	return one;
+}
+
+static void note_removed(struct tally *t, const char *name, const char *reason, cJSON *receipt)
+{
+	cJSON *one = json_object();
+	json_add_text(one, "name", name);
+	json_add_text(one, "reason", reason);
+	if (receipt)
+		json_add(one, "receipt", receipt);
+	cJSON_AddItemToArray(t->removed, one);
+}
 
 static enum session_event event_for(const struct reap_finding *f)
 {
@@ -48,50 +70,76 @@ static int take_down(struct job *job, const struct reap_finding *f, struct sessi
 	return operation_down(st, row, event_for(f), f->reason, NULL, job_id(job), receipt, err);
 }
 
+/* Each deals with one finding and returns 1 when something was done, 0 when there was nothing to do any more, or -1. */
+
 static int reap_session(struct job *job, const struct reap_finding *f, struct tally *t, struct err *err)
 {
 	cleanup_row struct session_row row = {0};
 	if (store_by_name(job_state(job), f->what, &row, err))
-		return err->code == ERR_NOT_FOUND ? 0 : -1;
-	if (strcmp(row.uuid, f->uuid)) /* another one of that name by now */
+		return err->code == ERR_NOT_FOUND ? (err_clear(err), 0) : -1;
+	/* another one of that name by now, or something happened to it since: the next look decides anew */
+	if (strcmp(row.uuid, f->uuid) || row.generation != f->generation)
 		return 0;
 	if (f->kind == REAP_FAILED)
-		return row.state == SESSION_FAILED
-		               ? store_apply(job_state(job), &row, EVENT_GONE, NULL, NULL, 0, err)
-		               : 0;
+		return row.state != SESSION_FAILED                                         ? 0
+		       : store_apply(job_state(job), &row, EVENT_GONE, NULL, NULL, 0, err) ? -1
+		                                                                           : 1;
 	cJSON *receipt = NULL;
-	int rc = take_down(job, f, &row, &receipt, err);
-	if (rc || row.state == SESSION_STOPPED) /* the start that was cut off had resumed it */
-		return rc;
-	cJSON *one = json_object();
-	json_add_text(one, "name", f->what);
-	json_add_text(one, "reason", row.reason ? row.reason : f->reason);
-	json_add(one, "receipt", receipt ? receipt : cJSON_CreateNull());
-	cJSON_AddItemToArray(t->removed, one);
+	if (take_down(job, f, &row, &receipt, err)) {
+		cJSON_Delete(receipt);
+		return -1;
+	}
 	job_progress(job, "reap", 50, "session %s: %s", f->what, f->reason);
-	return rc;
+	if (row.state != SESSION_STOPPED) /* the start that was cut off had resumed it */
+		note_removed(t, f->what, row.reason ? row.reason : f->reason,
+		             receipt ? receipt : cJSON_CreateNull());
+	return 1;
+}
+
+static int reap_adopt(struct job *job, const struct reap_finding *f, struct tally *t, struct str *said,
+                      struct err *err)
+{
+	struct state *st = job_state(job);
+	int rc = f->engine ? adopt_labels(st, f->engine, f->uuid, said, err)
+	                   : adopt_file(st, f->directory, f->what, said, err);
+	if (rc <= 0)
+		return rc;
+	t->adopted++;
+	job_progress(job, "reap", 50, "session %s is adopted: %s%s", f->what, f->reason, str_text(said));
+	return 1;
 }
 
 static int reap_directory(struct state *st, const struct reap_finding *f, struct err *err)
 {
 	cleanup_free char *path = state_path(st, "sessions/%s", f->what);
 	int has = store_has_directory(st, f->what, err);
-	return has ? (has < 0 ? -1 : 0) : tree_remove(path, err);
+	return has ? (has < 0 ? -1 : 0) : tree_remove(path, err) ? -1 : 1;
 }
 
 static int reap_objects(struct state *st, const struct reap_finding *f, struct err *err)
 {
-	cleanup_json cJSON *left = json_object();
+	cleanup_json cJSON *before = json_object(), *left = json_object();
 	struct session_row ghost = {0};
 	memcpy(ghost.uuid, f->what, ID_UUID_LEN);
-	if (f->engine->stop(st, &ghost, false, err))
+	int had = f->engine->left(st, &ghost, before, err);
+	/* also when it has none: an empty control group may be left */
+	if (had < 0 || f->engine->stop(st, &ghost, false, err))
 		return -1;
 	int n = f->engine->left(st, &ghost, left, err);
 	if (n <= 0)
-		return n;
+		return n < 0 ? -1 : had > 0;
 	cleanup_free char *kinds = json_print(left);
 	return err_set(err, ERR_BUSY, "%d objects of orphaned session %s are left after their removal: %s", n,
 	               f->what, kinds);
+}
+
+static int reap_leases(struct state *st, const struct reap_finding *f, struct err *err)
+{
+	if (db_run(st->db, err,
+	           "DELETE FROM leases WHERE session = ?1 AND ?1 NOT IN (SELECT uuid FROM sessions)", "t",
+	           f->what))
+		return -1;
+	return db_changes(st->db) > 0;
 }
 
 static int reap_orphan(struct job *job, const struct reap_finding *f, struct tally *t, struct err *err)
@@ -100,50 +148,52 @@ static int reap_orphan(struct job *job, const struct reap_finding *f, struct tal
 	int has = f->kind == REAP_DIRECTORY ? 0 : store_has(st, f->what, err);
 	if (has)
 		return has < 0 ? -1 : 0;
+	int rc = f->kind == REAP_DIRECTORY ? reap_directory(st, f, err)
+	         : f->kind == REAP_OBJECTS ? reap_objects(st, f, err)
+	                                   : reap_leases(st, f, err);
+	if (rc <= 0)
+		return rc;
 	t->orphans++;
 	job_progress(job, "reap", 50, "orphaned %s: %s",
 	             f->kind == REAP_OBJECTS     ? "objects of session"
 	             : f->kind == REAP_DIRECTORY ? "directory"
 	                                         : "leases of session",
 	             f->what);
-	if (f->kind == REAP_DIRECTORY)
-		return reap_directory(st, f, err);
-	if (f->kind == REAP_LEASES)
-		return db_run(
-		        st->db, err,
-		        "DELETE FROM leases WHERE session = ?1 AND ?1 NOT IN (SELECT uuid FROM sessions)",
-		        "t", f->what);
-	return reap_objects(st, f, err);
+	return 1;
+}
+
+static int reap_guarded(struct job *job, const struct reap_finding *f, struct tally *t, struct str *said,
+                        struct err *err)
+{
+	switch (f->kind) {
+	case REAP_SESSION:
+	case REAP_FAILED:
+		return reap_session(job, f, t, err);
+	case REAP_ADOPT:
+		return reap_adopt(job, f, t, said, err);
+	default:
+		return reap_orphan(job, f, t, err);
+	}
 }
 
 /* One finding under its guard; what another operation works on is left to it. */
 static int reap_one(struct job *job, const struct reap_finding *f, struct tally *t, struct err *err)
 {
+	cleanup_str struct str said = STR_INIT_MAX(1000);
 	int guard = GUARD_NONE;
 	int rc = guard_take(job_state(job), f->what, &guard, err);
 	if (rc == 0)
-		rc = f->kind == REAP_SESSION || f->kind == REAP_FAILED ? reap_session(job, f, t, err)
-		                                                       : reap_orphan(job, f, t, err);
+		rc = reap_guarded(job, f, t, &said, err);
 	else if (rc == 1)
 		rc = 0;
 	guard_release(job_state(job), &guard);
-	return rc;
-}
-
-static cJSON *plan_of(const struct reap_finding *list, size_t n, int *orphans)
-{
-	cJSON *removed = json_array();
-	for (size_t i = 0; i < n; i++) {
-		bool session = list[i].kind == REAP_SESSION;
-		*orphans += !session && list[i].kind != REAP_FAILED;
-		if (!session)
-			continue;
-		cJSON *one = json_object();
-		json_add_text(one, "name", list[i].what);
-		json_add_text(one, "reason", list[i].reason);
-		cJSON_AddItemToArray(removed, one);
-	}
-	return removed;
+	bool done = rc == 1;
+	cJSON *action = rc ? note(t, f, &done) : NULL;
+	if (action && said.len)
+		json_add_text(action, "also", str_text(&said) + strspn(str_text(&said), "; "));
+	if (action && rc < 0)
+		json_add_text(action, "error", err->msg);
+	return rc < 0 ? -1 : 0;
 }
 
 static void add_held(struct job *job, cJSON *result)
@@ -161,40 +211,74 @@ static void add_held(struct job *job, cJSON *result)
 	        clock_iso(until, iso, sizeof(iso)));
 }
 
-static int set_result(struct job *job, cJSON *removed, int orphans, struct err *err)
+static int set_result(struct job *job, struct tally *t, int64_t kept, struct err *err)
 {
-	int64_t alive = 0;
 	bool dry = json_bool(job_args(job), "dry_run", false);
 	cJSON *result = json_object();
-	int n = cJSON_GetArraySize(removed);
-	json_add(result, "removed", removed);
-	json_add_int(result, "orphans", orphans);
-	int rc = db_get_int(job_state(job)->db, &alive, err,
-	                    "SELECT count(*) FROM sessions WHERE state <> 'failed' AND pool IS NULL", "");
-	json_add_int(result, "kept", dry ? alive - n : alive);
+	int n = cJSON_GetArraySize(t->removed);
+	int rc = db_get_int(job_state(job)->db, &kept, err,
+	                    "SELECT ? + count(*) FROM sessions WHERE state <> 'failed' AND pool IS NULL", "i",
+	                    kept);
+	json_add(result, "removed", t->removed);
+	json_add_int(result, "orphans", t->orphans);
+	json_add_int(result, "adopted", t->adopted);
+	json_add_int(result, "foreign", t->foreign);
+	json_add_int(result, "kept", kept);
 	json_add_bool(result, "dry_run", dry);
+	json_add(result, "actions", t->actions);
+	if (t->left_off)
+		json_add_int(result, "actions_left_off", t->left_off);
 	add_held(job, result);
 	job_result(job, result);
-	job_progress(job, "done", 100, "%d sessions and %d orphans %s", n, orphans,
+	job_progress(job, "done", 100, "%d sessions and %d orphans %s", n, t->orphans,
 	             dry ? "would be removed" : "removed");
 	return rc;
 }
 
-static int reap_all(struct job *job, const struct reap_finding *list, size_t n, struct err *err)
+static int look(struct job *job, struct reap_plan *plan, struct err *err)
 {
-	struct tally t = {.removed = json_array()};
-	struct err first = {0};
-	job_shield(job);
-	for (size_t i = 0; i < n; i++) {
+	docker_patience(PATIENCE_MS);
+	int rc = reap_look(job_state(job), json_bool(job_args(job), "expired", true), plan, err);
+	docker_patience(0);
+	return rc;
+}
+
+/* One round over ${plan}. What is foreign is noted in the first. */
+static void reap_round(struct job *job, const struct reap_plan *plan, bool again, struct tally *t,
+                       struct err *first)
+{
+	for (size_t i = 0; i < plan->n; i++) {
 		struct err one = {0};
-		if (reap_one(job, &list[i], &t, &one) == 0)
+		if (plan->list[i].kind == REAP_FOREIGN) {
+			if (!again)
+				note(t, &plan->list[i], NULL);
 			continue;
-		job_log(job, "%s: %s", list[i].what, one.msg);
-		if (!t.failed++)
-			first = one;
+		}
+		if (reap_one(job, &plan->list[i], t, &one) == 0)
+			continue;
+		job_log(job, "%s: %s", plan->list[i].what, one.msg);
+		if (!t->failed++)
+			*first = one;
+	}
+}
+
+static int reap_all(struct job *job, struct reap_plan *plan, struct err *err)
+{
+	struct tally t = tally_new();
+	struct err first = {0};
+	t.foreign = plan->foreign;
+	job_shield(job);
+	reap_round(job, plan, false, &t, &first);
+	/* those that were adopted are looked at as what they are now: expired, crashed, or sound */
+	if (t.adopted) {
+		reap_free(plan);
+		if (look(job, plan, err) == 0)
+			reap_round(job, plan, true, &t, &first);
+		else if (!t.failed++)
+			first = *err;
 	}
 	/* all are tried; one that failed makes the job fail, so that it is seen */
-	if (set_result(job, t.removed, t.orphans, err) ||
+	if (set_result(job, &t, 0, err) ||
 	    receipt_prune(job_state(job), clock_now_ms() - RECEIPTS_KEEP_MS, err))
 		return -1;
 	if (t.failed)
@@ -202,57 +286,37 @@ static int reap_all(struct job *job, const struct reap_finding *list, size_t n, 
 	return t.failed ? -1 : 0;
 }
 
+/* What would be done. */
+static int plan_all(struct job *job, const struct reap_plan *plan, struct err *err)
+{
+	struct tally t = tally_new();
+	int64_t kept = 0;
+	t.foreign = plan->foreign;
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct reap_finding *f = &plan->list[i];
+		note(&t, f, NULL);
+		t.orphans += f->kind == REAP_OBJECTS || f->kind == REAP_DIRECTORY || f->kind == REAP_LEASES;
+		t.adopted += f->kind == REAP_ADOPT;
+		kept += f->kind == REAP_ADOPT && store_has(job_state(job), f->uuid, err) == 0;
+		if (f->kind != REAP_SESSION)
+			continue;
+		note_removed(&t, f->what, f->reason, NULL);
+		kept--;
+	}
+	return set_result(job, &t, kept, err);
+}
+
 static int reap_run(struct job *job, struct err *err)
 {
-	struct reap_finding *list = NULL;
-	size_t n = 0;
-	int orphans = 0;
+	struct reap_plan plan;
 	if (!json_bool(job_args(job), "dry_run", false) && pool_trim(job_state(job), err))
 		return -1;
-	if (look(job_state(job), json_bool(job_args(job), "expired", true), &list, &n, err))
+	if (look(job, &plan, err))
 		return -1;
-	int rc;
-	if (json_bool(job_args(job), "dry_run", false)) {
-		cJSON *removed = plan_of(list, n, &orphans);
-		rc = set_result(job, removed, orphans, err);
-	} else {
-		rc = reap_all(job, list, n, err);
-	}
-	reap_free(list, n);
+	int rc = json_bool(job_args(job), "dry_run", false) ? plan_all(job, &plan, err)
+	                                                    : reap_all(job, &plan, err);
+	reap_free(&plan);
 	return rc;
 }
 
 const struct job_kind session_reap_kind = {.name = "session.reap", .run = reap_run, .max_attempts = 2};
-
-/* -- the worker's timer -- */
-
-static bool reap_open(struct state *st)
-{
-	struct err ignored = {0};
-	cleanup_json cJSON *last = jobs_list(st, OWNER, -1, 1, &ignored);
-	const char *state = json_text(cJSON_GetArrayItem(last, 0), "state");
-	return state &&
-	       (!strcmp(state, job_state_name(JOB_QUEUED)) || !strcmp(state, job_state_name(JOB_RUNNING)));
-}
-
-static int reap_task_look(struct state *st, struct err *err)
-{
-	bool expired = config_bool(st->cfg, "SESSION_AUTO_CLEANUP");
-	struct reap_finding *list = NULL;
-	size_t n = 0;
-	if (reap_open(st))
-		return 0;
-	if (look(st, expired, &list, &n, err))
-		return -1;
-	reap_free(list, n);
-	if (!n)
-		return 0;
-	cleanup_json cJSON *args = json_object();
-	json_add_bool(args, "expired", expired);
-	struct job_request request = {.kind = session_reap_kind.name, .args = args, .owner = OWNER};
-	int64_t id;
-	return jobs_enqueue(st, &request, &id, NULL, err);
-}
-
-const struct worker_task session_reap_task = {
-        .name = "session.reap", .every_ms = LOOK_EVERY_MS, .look = reap_task_look};

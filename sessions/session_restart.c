@@ -1,5 +1,6 @@
 #include "core/clock.h"
 #include "core/mem.h"
+#include "sessions/adopt.h"
 #include "sessions/operation.h"
 #include "sessions/session.h"
 
@@ -38,7 +39,7 @@ static int restart_run(struct job *job, struct err *err)
 	int guard = GUARD_NONE;
 	if (session_name_check(name, err) || guard_wait(job, name, OPERATION_GUARD_MS, &guard, err))
 		return -1;
-	int rc = operation_find(st, name, &row, err);
+	int rc = adopt_named(st, name, err) < 0 || operation_find(st, name, &row, err) ? -1 : 0;
 	if (rc == 0)
 		rc = service ? restart_one(job, &row, service, err) : restart_all(job, &row, err);
 	guard_release(st, &guard);

@@ -1,6 +1,7 @@
 #include "core/clock.h"
 #include "core/mem.h"
 #include "sessions/admission.h"
+#include "sessions/adopt.h"
 #include "sessions/lease.h"
 #include "sessions/lease_file.h"
 #include "sessions/lease_file.h"
@@ -160,7 +161,8 @@ static int open_named(struct job *job, const char *name, int *guard, struct sess
 	struct state *st = job_state(job);
 	cleanup_row struct session_row found = {0};
 	int busy = guard_take(st, name, guard, err);
-	if (busy < 0 || (store_by_name(st, name, &found, err) && err->code != ERR_NOT_FOUND))
+	if (busy < 0 || (!busy && adopt_named(st, name, err) < 0) ||
+	    (store_by_name(st, name, &found, err) && err->code != ERR_NOT_FOUND))
 		return -1;
 	err_clear(err);
 	bool alive = found.name && found.state != SESSION_FAILED;

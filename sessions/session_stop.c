@@ -1,4 +1,5 @@
 #include "core/mem.h"
+#include "sessions/adopt.h"
 #include "sessions/operation.h"
 #include "sessions/pool.h"
 #include "sessions/receipt.h"
@@ -72,6 +73,8 @@ static int keep_it(struct job *job, struct session_row *row, struct err *err)
 static int stop_guarded(struct job *job, const char *name, struct err *err)
 {
 	cleanup_row struct session_row row = {0};
+	if (adopt_named(job_state(job), name, err) < 0)
+		return -1;
 	if (store_by_name(job_state(job), name, &row, err))
 		return err->code == ERR_NOT_FOUND ? already_gone(job, name, err) : -1;
 	if (operation_meant(&row, job_args(job), err))

@@ -5,11 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS                                                                                              \
-	"SELECT uuid, name, owner, engine, state, reason, error, spec, dir, job, created_at, started_at,"    \
+#define COLUMNS_WITH(spec)                                                                                   \
+	"SELECT uuid, name, owner, engine, state, reason, error, " spec                                      \
+	", dir, job, created_at, started_at,"                                                                \
 	" stopped_at, expires_at, hard_expires_at, idle_ms, used_at, pool, generation, warned_at, pinned, "  \
 	"chat"                                                                                               \
 	" FROM sessions "
+#define COLUMNS COLUMNS_WITH("spec")
+
+/* By its last part: the state directory may be reached by another path than when the session was made. */
+#define HAS_DIRECTORY "WHERE substr(dir, -length(?1) - 1) = '/' || ?1 AND state <> 'failed'"
 
 static void read_row(struct query *q, struct session_row *row)
 {
@@ -108,6 +113,13 @@ int store_by_name(struct state *st, const char *name, struct session_row *row, s
 	return 0;
 }
 
+int store_by_directory(struct state *st, const char *directory, struct session_row *row, struct err *err)
+{
+	cleanup_query struct query q = QUERY_INIT;
+	return db_query(st->db, &q, err, COLUMNS HAS_DIRECTORY, "t", directory) || only_row(&q, row, err) ? -1
+	                                                                                                  : 0;
+}
+
 int store_by_job(struct state *st, int64_t job, struct session_row *row, struct err *err)
 {
 	cleanup_query struct query q = QUERY_INIT;
@@ -121,6 +133,7 @@ static const char *const filters[] = {
         [STORE_ALIVE] = COLUMNS "WHERE state <> 'failed' ORDER BY created_at, uuid",
         [STORE_ALL] = COLUMNS "ORDER BY created_at, uuid",
         [STORE_WARM] = COLUMNS "WHERE pool <> '' AND state <> 'failed' ORDER BY created_at, uuid",
+        [STORE_SCAN] = COLUMNS_WITH("NULL") "WHERE state <> 'failed' ORDER BY created_at, uuid",
         [STORE_OLD_FAILED] = COLUMNS "WHERE state = 'failed' AND created_at < ? ORDER BY created_at, uuid",
 };
 
@@ -155,14 +168,10 @@ int store_has(struct state *st, const char *uuid, struct err *err)
 	return n > 0;
 }
 
-/* By its last part: the state directory may be reached by another path than when the session was made. */
 int store_has_directory(struct state *st, const char *directory, struct err *err)
 {
 	int64_t n = 0;
-	if (db_get_int(st->db, &n, err,
-	               "SELECT count(*) FROM sessions WHERE substr(dir, -length(?1) - 1) = '/' || ?1"
-	               " AND state <> 'failed'",
-	               "t", directory))
+	if (db_get_int(st->db, &n, err, "SELECT count(*) FROM sessions " HAS_DIRECTORY, "t", directory))
 		return -1;
 	return n > 0;
 }

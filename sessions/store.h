@@ -27,8 +27,8 @@ struct session_row {
 #define cleanup_row __attribute__((cleanup(store_row_free)))
 void store_row_free(struct session_row *row);
 
-/* Which rows store_rows gives. */
-enum store_filter { STORE_ALIVE, STORE_ALL, STORE_OLD_FAILED, STORE_WARM };
+/* Which rows store_rows gives. STORE_SCAN: alive ones without spec, which takes longest to read. */
+enum store_filter { STORE_ALIVE, STORE_ALL, STORE_OLD_FAILED, STORE_WARM, STORE_SCAN };
 
 /** Insert ${row} (state `creating`). Within a transaction of the caller's, who also takes the leases. ERR_EXISTS when a
  * session of that name is alive. */
@@ -36,6 +36,8 @@ int store_insert(struct state *st, const struct session_row *row, struct err *er
 
 /** The alive session called ${name}; if there is none, its newest failed one. ERR_NOT_FOUND. Free with store_row_free. */
 int store_by_name(struct state *st, const char *name, struct session_row *row, struct err *err);
+/** The alive session that has ${directory} of STATE_DIR/sessions. ERR_NOT_FOUND. */
+int store_by_directory(struct state *st, const char *directory, struct session_row *row, struct err *err);
 /** Returns -1 with ${err} (ERR_NOT_FOUND): no session ${name}, and which there are. */
 int store_missing(struct state *st, const char *name, struct err *err);
 /** The session ${job} works or worked on last. ERR_NOT_FOUND. */
