@@ -18,6 +18,19 @@ void session_print_endpoints(const cJSON *endpoints)
 	}
 }
 
+/* Of a removal that left something. */
+static void print_next_try(const cJSON *session)
+{
+	char left[48];
+	long long tries = json_int(session, "tries", 0);
+	if (!tries)
+		return;
+	printf("tried %lld time%s, again in %s, or now with: codefoundry session stop %s\n", tries,
+	       tries == 1 ? "" : "s",
+	       clock_left(json_int(session, "next_try_at", 0) - clock_now_ms(), left, sizeof(left)),
+	       json_text(session, "name"));
+}
+
 void session_print_receipt(const cJSON *result)
 {
 	const char *name = json_text(result, "name");
@@ -27,7 +40,8 @@ void session_print_receipt(const cJSON *result)
 		       name);
 		return;
 	}
-	printf("session %s is removed. Left behind:", name);
+	bool ok = json_bool(receipt, "ok", false);
+	printf(ok ? "session %s is removed. Left behind:" : "session %s is not gone. Left:", name);
 	const char *comma = "";
 	cJSON_ArrayForEach(count, receipt)
 	{
@@ -37,6 +51,8 @@ void session_print_receipt(const cJSON *result)
 		comma = ",";
 	}
 	printf("\n");
+	if (!ok)
+		print_next_try(result);
 }
 
 static bool is_unknown(const cJSON *session)

@@ -184,7 +184,7 @@ static void render_process(const struct metrics *m, struct str *out)
 	add_line(out, "process_start_time_seconds", NULL, m->started_s);
 }
 
-void metrics_render(const struct metrics *m, struct str *out)
+void metrics_render_series(const struct metrics *m, struct str *out)
 {
 	for (unsigned i = 0; i < m->n; i++) {
 		const struct metric *d = &m->table[i];
@@ -195,5 +195,10 @@ void metrics_render(const struct metrics *m, struct str *out)
 		for (const struct series *s = m->first[i].next; s; s = s->next)
 			add_line(out, d->name, s->labels, s->value);
 	}
+}
+
+void metrics_render(const struct metrics *m, struct str *out)
+{
+	metrics_render_series(m, out);
 	render_process(m, out);
 }

@@ -29,6 +29,9 @@ double metrics_value(const struct metrics *m, unsigned index, const char *labels
  * process_start_time_seconds. */
 void metrics_render(const struct metrics *m, struct str *out);
 
+/** Append only what is in the table: for a second one of the same process. */
+void metrics_render_series(const struct metrics *m, struct str *out);
+
 #define METRICS_CONTENT_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
 #endif

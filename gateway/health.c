@@ -3,6 +3,7 @@
 #include "core/mem.h"
 #include "core/version.h"
 #include "gateway/request.h"
+#include "sessions/counters.h"
 #include "jobs/worker.h"
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,7 @@ void health_handle(void *arg, struct http_exchange *x)
 		health(hub, x);
 	} else if (strcmp(path, "/metrics") == 0) {
 		metrics_render(hub->metrics, &text);
+		counters_render(hub->st, &text);
 		http_answer_text(x, 200, METRICS_CONTENT_TYPE, str_text(&text));
 	} else {
 		cJSON *j = json_object();

@@ -200,6 +200,9 @@ static void health_and_metrics(void **unused)
 	assert_non_null(strstr(metrics, "codefoundry_gateway_connections 1"));
 	assert_non_null(strstr(metrics, "codefoundry_gateway_messages_total{type=\"invalid\"} 1"));
 	assert_non_null(strstr(metrics, "codefoundry_gateway_faults_total{code=\"INVALID_PARAMS\"} 1"));
+	/* those of sessions stand behind them, with nothing twice */
+	assert_non_null(strstr(metrics, "codefoundry_sessions_receipts_total{ok=\"true\"} 0"));
+	assert_null(strstr(strstr(metrics, "# HELP process_open_fds") + 1, "# HELP process_open_fds"));
 	assert_int_equal(http_get(s.health_port, "/nothing", NULL, NULL), 404);
 	database_count(&s, "ALTER TABLE jobs RENAME TO jobs_away");
 	assert_int_equal(http_get(s.health_port, "/health", &health, NULL), 503);

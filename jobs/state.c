@@ -132,6 +132,10 @@ static const char *const migrations[] = {
         "NOT NULL,"
         " kind TEXT NOT NULL, session TEXT, owner TEXT, payload TEXT NOT NULL) STRICT;"
         "ALTER TABLE sessions ADD COLUMN chat TEXT;",
+
+        /* what happened to sessions since this database was made: sums that never shrink, and what the last reap saw. */
+        "CREATE TABLE session_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT "
+        "ROWID;",
         NULL,
 };
 

@@ -1,4 +1,5 @@
 /* More than one engine: this file brings its own table, with one that never answers and one whose objects are a count. */
+#include "sessions/counters.h"
 #include "sessions/engine.h"
 #include "sessions/plan.h"
 #include "sessions/store.h"
@@ -68,6 +69,12 @@ static bool box_alive(struct state *st, const struct session_row *row)
 	return true;
 }
 
+static cJSON *box_services(struct state *st, const struct session_row *row)
+{
+	(void)st, (void)row;
+	return json_array();
+}
+
 static int64_t box_used_at(struct state *st, const struct session_row *row)
 {
 	(void)st, (void)row;
@@ -102,6 +109,7 @@ static const struct engine counting = {.name = "box",
                                        .stop = box_stop,
                                        .left = box_left,
                                        .alive = box_alive,
+                                       .services = box_services,
                                        .used_at = box_used_at,
                                        .found = box_found};
 
@@ -186,6 +194,65 @@ static void an_engine_that_went_away_keeps_the_session(void **data)
 	assert_nothing_left(t);
 }
 
+static char *metrics(struct test_state *t)
+{
+	struct str out = STR_INIT;
+	counters_render(t->st, &out);
+	return out.p ? out.p : mem_strdup("");
+}
+
+static void assert_metric(struct test_state *t, const char *line)
+{
+	cleanup_free char *all = metrics(t), *whole = mem_printf("\n%s\n", line);
+	if (!strstr(all, whole))
+		fail_msg("no line %s in\n%s", line, all);
+}
+
+/* What does not go is tried again by itself, later each time, and seen meanwhile; a reap before the time leaves it alone. */
+static void a_removal_is_tried_again_and_again(void **data)
+{
+	struct test_state *t = *data;
+	does(t, "session.start", "{\"name\":\"demo\"}");
+	assert_metric(t, "codefoundry_sessions{state=\"running\"} 1");
+	assert_metric(t, "codefoundry_sessions_leases{kind=\"subnet\"} 2");
+	box.stubborn = true;
+	refused(t, "session.stop", "{\"name\":\"demo\"}", ERR_BUSY, "2 containers");
+	int64_t wait_ms = 30000;
+	for (int tries = 1; tries <= 10; tries++) {
+		struct err err = {0};
+		cleanup_json cJSON *shown = session_show(t->st, "demo", &err);
+		assert_string_equal(json_text(shown, "state"), "stopping");
+		assert_false(json_bool(shown, "receipt.ok", true));
+		assert_int_equal(json_int(shown, "receipt.containers", -1), 2);
+		assert_int_equal(json_int(shown, "tries", -1), tries);
+		assert_int_equal(count(t, "SELECT next_try_at - removed_at FROM receipts"), wait_ms);
+		assert_int_equal(json_int(shown, "next_try_at", 0),
+		                 count(t, "SELECT next_try_at FROM receipts"));
+		assert_metric(t, "codefoundry_sessions_receipts_open 1");
+		int stops = box.stops;
+		does(t, "session.reap", "{}");
+		assert_int_equal(box.stops, stops);
+		assert_ok(db_run(t->st->db, err, "UPDATE receipts SET next_try_at = 1", ""));
+		refused(t, "session.reap", "{}", ERR_BUSY, "session demo is not gone");
+		assert_int_equal(box.stops, stops + 1);
+		wait_ms = wait_ms * 2 < 3600000 ? wait_ms * 2 : 3600000;
+	}
+	assert_metric(t, "codefoundry_sessions_receipts_total{ok=\"false\"} 11");
+	assert_metric(t, "codefoundry_sessions_receipts_total{ok=\"true\"} 0");
+	box.stubborn = false;
+	assert_ok(db_run(t->st->db, err, "UPDATE receipts SET next_try_at = 1", ""));
+	cleanup_json cJSON *r = run(t, "session.reap", "{}");
+	assert_true(json_bool(only_removed(r), "receipt.ok", false));
+	struct err err = {0};
+	cleanup_json cJSON *gone = session_show(t->st, "demo", &err);
+	assert_string_equal(json_text(gone, "state"), "removed");
+	assert_true(json_bool(gone, "receipt.ok", false));
+	assert_metric(t, "codefoundry_sessions_receipts_open 0");
+	assert_metric(t, "codefoundry_sessions_receipts_total{ok=\"true\"} 1");
+	assert_metric(t, "codefoundry_sessions_reaps_total 21");
+	assert_nothing_left(t);
+}
+
 static void orphans_of_every_engine(void **data)
 {
 	struct test_state *t = *data;
@@ -261,6 +328,7 @@ int main(int argc, char **argv)
 	        B(receipts_count_what_the_engine_makes),
 	        B(keeping_is_told),
 	        B(an_engine_that_went_away_keeps_the_session),
+	        B(a_removal_is_tried_again_and_again),
 	        B(orphans_of_every_engine),
 	        B(rows_of_an_unknown_engine),
 	        B(files_are_named_in_a_terminal_only),

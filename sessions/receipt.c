@@ -3,6 +3,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "sessions/counters.h"
 #include "sessions/lease.h"
 #include "sessions/warn.h"
 #include <string.h>
@@ -46,12 +47,13 @@ static int add_rows(struct state *st, const struct session_row *row, cJSON *j, s
 }
 
 /* One row per session: a later try closes what an earlier one opened. */
-static int record(struct state *st, const struct session_row *row, const cJSON *j, int64_t next_try,
+static int record(struct state *st, const struct session_row *row, const cJSON *j, int64_t wait_ms,
                   struct err *err)
 {
 	cleanup_free char *text = json_print(j);
-	int64_t ok = json_bool(j, "ok", false), now = clock_now_ms();
-	if (db_run(st->db, err,
+	int64_t ok = json_bool(j, "ok", false), now = clock_now_ms(), next_try = ok ? 0 : now + wait_ms;
+	if (counter_add(st, ok ? COUNTER_RECEIPTS_OK : COUNTER_RECEIPTS_OPEN, 1, err) ||
+	    db_run(st->db, err,
 	           "UPDATE receipts SET removed_at = ?, ok = ?, tries = tries + 1, next_try_at = iif(?3, ?3, "
 	           "NULL),"
 	           " receipt = ?, reason = ? WHERE session = ? AND ok = 0",
@@ -103,7 +105,7 @@ static int close_dirty(struct state *st, struct session_row *row, cJSON *j, cons
 	    add_rows(st, row, j, err))
 		return -1;
 	int64_t delay = RETRY_FIRST_MS << (tries < 8 ? tries : 8);
-	if (record(st, row, j, clock_now_ms() + (delay < RETRY_MAX_MS ? delay : RETRY_MAX_MS), err))
+	if (record(st, row, j, delay < RETRY_MAX_MS ? delay : RETRY_MAX_MS, err))
 		return -1;
 	cleanup_str struct str left = STR_INIT_MAX(300);
 	describe(j, &left);
@@ -118,7 +120,7 @@ static int close_blind(struct state *st, struct session_row *row, cJSON *j, stru
 {
 	struct err seen = *err, failed = {0};
 	cJSON_ReplaceItemInObject(j, "ok", cJSON_CreateBool(false));
-	if (record(st, row, j, clock_now_ms() + RETRY_FIRST_MS, &failed))
+	if (record(st, row, j, RETRY_FIRST_MS, &failed))
 		log_warn("session %s: %s", row->name, failed.msg);
 	return err_set(
 	        err, seen.code,
@@ -164,6 +166,22 @@ cJSON *receipt_show(struct state *st, const char *name, struct err *err)
 	json_add_int(j, "removed_at", query_int(&q, 5));
 	json_add(j, "receipt", cJSON_Parse(query_text(&q, 6)));
 	return j;
+}
+
+int receipt_add_open(struct state *st, const char *uuid, cJSON *session, struct err *err)
+{
+	cleanup_query struct query q = QUERY_INIT;
+	if (db_query(st->db, &q, err,
+	             "SELECT receipt, tries, next_try_at FROM receipts WHERE session = ? AND ok = 0", "t",
+	             uuid))
+		return -1;
+	int rc = query_next(&q, err);
+	if (rc <= 0)
+		return rc;
+	json_add(session, "receipt", cJSON_Parse(query_text(&q, 0)));
+	json_add_int(session, "tries", query_int(&q, 1));
+	json_add_int(session, "next_try_at", query_int(&q, 2));
+	return 0;
 }
 
 int receipt_next_try(struct state *st, const char *uuid, int64_t *at_ms, struct err *err)

@@ -18,6 +18,9 @@ int receipt_close(struct state *st, const struct engine *engine, struct session_
 /** The newest receipt of a session called ${name} as session_show answers it, NULL with ERR_NOT_FOUND. */
 cJSON *receipt_show(struct state *st, const char *name, struct err *err);
 
+/** Add to ${session} the receipt of its removal that is not done, if there is one: {receipt: {ok: false…}, tries, next_try_at}. */
+int receipt_add_open(struct state *st, const char *uuid, cJSON *session, struct err *err);
+
 /** When the removal of ${uuid} is to be tried again (ms; 0: no open receipt). */
 int receipt_next_try(struct state *st, const char *uuid, int64_t *at_ms, struct err *err);
 

@@ -45,7 +45,7 @@ cJSON *sessions_list(struct state *st, bool all, struct err *err);
 /** Whether a service in ${state} is as it should be: "ready", or "done" when it runs once and ended well. */
 bool session_service_up(const char *state);
 
-/** One of them, plus {dir, receipt?}; a removed one is answered from its receipt (state "removed"). NULL with ERR_NOT_FOUND. */
+/** One of them, plus {dir} and, when its removal left something, {receipt, tries, next_try_at}; a removed one is answered from its receipt (state "removed"). NULL with ERR_NOT_FOUND. */
 cJSON *session_show(struct state *st, const char *name, struct err *err);
 
 /** The owner's text of an alive session, or of the start under way that will make it; NULL with ERR_NOT_FOUND. For permission

@@ -110,9 +110,13 @@ cJSON *session_show(struct state *st, const char *name, struct err *err)
 	if (store_by_name(st, name, &row, err))
 		return err->code == ERR_NOT_FOUND ? (err_clear(err), receipt_show(st, name, err)) : NULL;
 	cJSON *j = describe(st, &row, err);
-	if (j)
-		json_add_text(j, "dir", row.dir);
-	return j;
+	if (!j)
+		return NULL;
+	json_add_text(j, "dir", row.dir);
+	if (receipt_add_open(st, row.uuid, j, err) == 0)
+		return j;
+	cJSON_Delete(j);
+	return NULL;
 }
 
 char *session_owner(struct state *st, const char *name, struct err *err)

@@ -5,6 +5,7 @@
 #include "core/mem.h"
 #include "sessions/adopt.h"
 #include "sessions/clock_watch.h"
+#include "sessions/counters.h"
 #include "sessions/operation.h"
 #include "sessions/pool.h"
 #include "sessions/reap.h"
@@ -262,7 +263,20 @@ static void reap_round(struct job *job, const struct reap_plan *plan, bool again
 	}
 }
 
-static int reap_all(struct job *job, struct reap_plan *plan, struct err *err)
+/* For whoever watches. */
+static int count_up(struct state *st, const struct tally *t, int64_t took_ms, struct err *err)
+{
+	return counter_add(st, COUNTER_ADOPTED, t->adopted, err) ||
+	                       counter_add(st, COUNTER_ORPHANS, t->orphans, err) ||
+	                       counter_add(st, COUNTER_REAPS, 1, err) ||
+	                       counter_add(st, COUNTER_REAP_MS, took_ms, err) ||
+	                       counter_set(st, COUNTER_LAST_REAP_MS, took_ms, err) ||
+	                       counter_set(st, COUNTER_LAST_FOREIGN, t->foreign, err)
+	               ? -1
+	               : 0;
+}
+
+static int reap_all(struct job *job, struct reap_plan *plan, int64_t began, struct err *err)
 {
 	struct tally t = tally_new();
 	struct err first = {0};
@@ -278,7 +292,7 @@ static int reap_all(struct job *job, struct reap_plan *plan, struct err *err)
 			first = *err;
 	}
 	/* all are tried; one that failed makes the job fail, so that it is seen */
-	if (set_result(job, &t, 0, err) ||
+	if (count_up(job_state(job), &t, clock_mono_ms() - began, err) || set_result(job, &t, 0, err) ||
 	    receipt_prune(job_state(job), clock_now_ms() - RECEIPTS_KEEP_MS, err))
 		return -1;
 	if (t.failed)
@@ -309,12 +323,13 @@ static int plan_all(struct job *job, const struct reap_plan *plan, struct err *e
 static int reap_run(struct job *job, struct err *err)
 {
 	struct reap_plan plan;
+	int64_t began = clock_mono_ms();
 	if (!json_bool(job_args(job), "dry_run", false) && pool_trim(job_state(job), err))
 		return -1;
 	if (look(job, &plan, err))
 		return -1;
 	int rc = json_bool(job_args(job), "dry_run", false) ? plan_all(job, &plan, err)
-	                                                    : reap_all(job, &plan, err);
+	                                                    : reap_all(job, &plan, began, err);
 	reap_free(&plan);
 	return rc;
 }
