@@ -101,6 +101,24 @@ static void killed_resume_keeps_the_session(void **data)
 	assert_nothing_left(t);
 }
 
+/* One wish, however often its job is begun. */
+static void killed_extend_extends_once(void **data)
+{
+	struct test_state *t = *data;
+	static const char *const points[] = {"extend", "extend.done"};
+	does(t, "session.start", "{\"name\":\"demo\",\"services\":[\"gateway\"]}");
+	for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+		int64_t before = count(t, "SELECT expires_at FROM sessions");
+		int64_t id = enqueue(t, "session.extend", "{\"name\":\"demo\",\"minutes\":30}");
+		killed(t, id, points[i]);
+		assert_int_equal(wait_for(spawn_job(id, NULL)), 0);
+		job_ended(t, id, JOB_DONE);
+		assert_int_equal(count(t, "SELECT expires_at FROM sessions") - before, 30 * 60000);
+	}
+	stop_clean(t, "demo");
+	assert_nothing_left(t);
+}
+
 /* -- reaping -- */
 
 static void expire(struct test_state *t, const char *set)
@@ -267,6 +285,7 @@ int main(int argc, char **argv)
 	        T(killed_start_is_stopped),
 	        T(killed_stop_is_finished),
 	        T(killed_resume_keeps_the_session),
+	        T(killed_extend_extends_once),
 	        T(reap_expired),
 	        T(reap_crashed),
 	        T(reap_orphans),
