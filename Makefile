@@ -263,7 +263,7 @@ $(BUILD)/obj/gateway/templates.o: $(wildcard gateway/templates/*/*)
 .PHONY: test unit mutants clang
 SUM := $(BUILD)/test/tests/tap_sum
 test: test-deps ## Everything: unit and system tests, the nine scenarios, the planted defects, clang's opinion
-	@$(MAKE) --no-print-directory -j2 build $(SUM) $(UNITBIN) $(BUILD)/test/tests/mutants $(BUILD)/test/tests/peer
+	@$(MAKE) --no-print-directory -j2 build $(SUM) $(UNITBIN) $(BUILD)/test/tests/mutants $(BUILD)/test/tests/peer $(CRASH)
 	@$(MAKE) --no-print-directory -j2 MUTANTS=1 build
 	@state=$$(mktemp -d); trap 'rm -rf "$$state"' EXIT; export STATE_DIR=$$state ENGINE=process; \
 	 $(SUM) $(UNITBIN) -- make -s clang -- $(RUN) --env /dev/null test run --format tap \
@@ -272,6 +272,7 @@ test: test-deps ## Everything: unit and system tests, the nine scenarios, the pl
 	 -- env ENGINE=compose COMPOSE_PROVIDER=docker-compose-v2 DOCKER_CONFIG=$(COMPOSE_V2) $(RUN) --env /dev/null test run --format tap \
 	 -- env ENGINE=compose $(BUILD)/test/cli/session_io_test \
 	 -- $(RUN) --env /dev/null test run --format tap --file tests/system-compose \
+	 -- $(CRASH) --engine process --every 13 -- $(CRASH) --engine compose --at launch --fault "kill -9" --every 5 \
 	 -- $(BUILD)/test/tests/mutants build/mutants/codefoundry tests/mutants.yml
 
 unit: $(if $(TESTS),$(TESTS:%=$(BUILD)/test/%_test),$(UNITBIN)) ## Only the unit tests (TESTS="core/str jobs/job" for some)
@@ -280,6 +281,19 @@ unit: $(if $(TESTS),$(TESTS:%=$(BUILD)/test/%_test),$(UNITBIN)) ## Only the unit
 mutants: $(BUILD)/test/tests/mutants ## Every planted defect must be caught by its scenario
 	@$(MAKE) --no-print-directory MUTANTS=1 build
 	@$< build/mutants/codefoundry tests/mutants.yml
+
+# Every operation on a session hurt at every step by every fault, in a network and with a dockerd of its own (half an hour).
+# `make test` runs a part of it.
+.PHONY: crash-matrix
+CRASH := $(BUILD)/crash/crash_matrix
+CRASHOBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/*.c))
+crash-matrix: test-deps $(CRASH) ## Hurt every step of every operation by every fault; the table is build/crash-matrix.md
+	@$(CRASH) --below --table build/crash-matrix.md; rc=$$?; cat build/crash-matrix.md; exit $$rc
+
+$(CRASH): $(CRASHOBJ) $(BUILD)/libcodefoundry.a
+	@mkdir -p $(@D)
+	@echo "  link  $@"
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcmocka
 
 .PHONY: image-verify
 image-verify: $(BUILD)/test/compose/image_roles_test ## Run every role in the image for real: rights, health, size, end
@@ -333,4 +347,4 @@ $(BUILD)/bench/echo: $(BUILD)/obj/bench/echo/main.o
 	@echo "  link  $@"
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
--include $(OBJ:.o=.d) $(BENCHOBJ:.o=.d) $(UNIT:%.c=$(BUILD)/obj/%.d)
+-include $(OBJ:.o=.d) $(BENCHOBJ:.o=.d) $(CRASHOBJ:.o=.d) $(UNIT:%.c=$(BUILD)/obj/%.d)

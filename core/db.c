@@ -28,6 +28,7 @@ struct db {
 	int64_t changes;
 };
 
+int (*db_hook)(const char *sql);
 static int busy_ms = DB_BUSY_MS;
 
 void db_set_busy_ms(int ms)
@@ -198,6 +199,12 @@ void db_close(struct db *db)
 	free(db);
 }
 
+static int step(sqlite3_stmt *stmt)
+{
+	int rc = db_hook ? db_hook(sqlite3_sql(stmt)) : SQLITE_OK;
+	return rc == SQLITE_OK ? sqlite3_step(stmt) : rc;
+}
+
 static size_t hint_of(const char *sql)
 {
 	return (uint32_t)((uintptr_t)sql * UINT64_C(0x9e3779b97f4a7c15) >> 32) % DB_HINTS;
@@ -317,7 +324,7 @@ int db_run(struct db *db, struct err *err, const char *sql, const char *types, .
 	if (!stmt)
 		return -1;
 	int rc;
-	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+	while ((rc = step(stmt)) == SQLITE_ROW)
 		;
 	int result = rc == SQLITE_DONE ? 0 : fail(db, rc, err, "write");
 	db->changes = result ? 0 : sqlite3_changes64(db->handle);
@@ -352,7 +359,7 @@ int query_next(struct query *q, struct err *err)
 {
 	if (!q->stmt)
 		return 0;
-	int rc = sqlite3_step(q->stmt);
+	int rc = step(q->stmt);
 	if (rc == SQLITE_ROW)
 		return 1;
 	int result = rc == SQLITE_DONE ? 0 : fail(q->db, rc, err, "read");
@@ -400,7 +407,7 @@ static int get_one(struct db *db, struct err *err, char **text, int64_t *number,
 	sqlite3_stmt *stmt = prepare_bound(db, true, err, sql, types, ap);
 	if (!stmt)
 		return -1;
-	int rc = sqlite3_step(stmt);
+	int rc = step(stmt);
 	int result = rc == SQLITE_ROW ? 1 : 0;
 	if (result && number)
 		*number = sqlite3_column_int64(stmt, 0);
@@ -408,7 +415,7 @@ static int get_one(struct db *db, struct err *err, char **text, int64_t *number,
 		*text = mem_strdup((const char *)sqlite3_column_text(stmt, 0));
 	/* one that writes (RETURNING) commits with its last step, and only there is it told that it could not */
 	while (rc == SQLITE_ROW && !sqlite3_stmt_readonly(stmt))
-		rc = sqlite3_step(stmt);
+		rc = step(stmt);
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
 		result = fail(db, rc, err, "read");
 		if (text)

@@ -24,6 +24,10 @@ int db_open(struct db **db, const char *path, const char *const *migrations, enu
             struct err *err);
 void db_close(struct db *db);
 
+/* Called before each step of a statement when not NULL; a result code of SQLite other than 0 is what the step gives instead: how
+ * tests fail, and kill a process, at every one of them. */
+extern int (*db_hook)(const char *sql);
+
 /** Wait ${ms} instead of DB_BUSY_MS for locks, on connections opened from now on in this process. */
 void db_set_busy_ms(int ms);
 

@@ -20,6 +20,8 @@
 
 extern char **environ;
 
+int (*proc_hook)(const char *program);
+
 /* What the child tells when it cannot become the program. */
 struct failure {
 	int error;
@@ -172,6 +174,9 @@ int proc_spawn(const struct proc_spec *spec, pid_t *pid, struct err *err)
 	if (!program)
 		return err_set(err, ERR_NOT_FOUND, "start %s: there is no such program in PATH: install it",
 		               spec->argv[0]);
+	int refused = proc_hook ? proc_hook(spec->argv[0]) : 0;
+	if (refused)
+		return err_sys(err, refused, "start %s: fork", spec->argv[0]);
 	if (pipe2(report, O_CLOEXEC))
 		return err_sys(err, errno, "start %s: pipe", spec->argv[0]);
 	cleanup_close int in = report[0];

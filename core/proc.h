@@ -28,6 +28,9 @@ struct proc_spec {
 };
 #define PROC_SPEC_INIT ((struct proc_spec){.in = PROC_NULL, .out = PROC_INHERIT, .errfd = PROC_INHERIT})
 
+/* Called before each child is started when not NULL; an errno other than 0 is why it could not be: how tests fail every one. */
+extern int (*proc_hook)(const char *program);
+
 /** Start a child. Returns 0 and ${*pid}, or -1; a program that cannot be executed (or a ${cwd} that is missing) is reported
  * here, by name. A relative argv[0] with a slash counts from ${cwd}. Files that are no programs are never given to a shell. */
 int proc_spawn(const struct proc_spec *spec, pid_t *pid, struct err *err);
