@@ -1,4 +1,4 @@
-/* crash_matrix [--engine process|compose] [--provider NAME] [--below] [--op NAME] [--fault TEXT] [--at TEXT] [--every N] [--table FILE] */
+/* crash_matrix [--engine process|compose] [--provider NAME] [--below[=N]] [--op NAME] [--fault TEXT] [--at TEXT] [--every N] [--table FILE] */
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/mem.h"
@@ -27,9 +27,8 @@
 
 static struct {
 	const char *op, *fault, *at, *provider, *table;
-	int engine; /* -1: both */
-	bool below;
-	int every;
+	int engine;       /* -1: both */
+	int every, below; /* each n-th cell; below the steps, 0: none */
 } options = {.engine = -1, .every = 1, .provider = "docker-compose"};
 
 static int tests, failures, turn;
@@ -189,12 +188,13 @@ static bool wanted(const char *text, const char *pattern)
 
 static void hurt(struct cell *cell)
 {
-	unsigned below = BIT(AT_SQL) | BIT(AT_SPAWN) | BIT(AT_INNER);
-	if (!wanted(cell->point.what, options.at) || (!options.below && (BIT(cell->point.source) & below)))
+	static const unsigned below = BIT(AT_SQL) | BIT(AT_SPAWN) | BIT(AT_INNER);
+	int every = BIT(cell->point.source) & below ? options.below : options.every;
+	if (!wanted(cell->point.what, options.at) || !every)
 		return;
 	for (size_t f = 0; f < fault_count; f++) {
 		if (!(faults[f].engines & BIT(cell->engine)) || !(faults[f].at & BIT(cell->point.source)) ||
-		    !wanted(faults[f].name, options.fault) || told_to_end || turn++ % options.every)
+		    !wanted(faults[f].name, options.fault) || told_to_end || turn++ % every)
 			continue;
 		cell->fault = (int)f;
 		run_cell(cell, NULL);
@@ -268,7 +268,7 @@ static void isolate(void)
 static void parse(int argc, char **argv)
 {
 	static const struct option list[] = {
-	        {"engine", 1, NULL, 'e'}, {"provider", 1, NULL, 'p'}, {"below", 0, NULL, 'b'},
+	        {"engine", 1, NULL, 'e'}, {"provider", 1, NULL, 'p'}, {"below", 2, NULL, 'b'},
 	        {"op", 1, NULL, 'o'},     {"fault", 1, NULL, 'f'},    {"at", 1, NULL, 'a'},
 	        {"every", 1, NULL, 'n'},  {"table", 1, NULL, 't'},    {NULL, 0, NULL, 0}};
 	int c;
@@ -281,7 +281,7 @@ static void parse(int argc, char **argv)
 			options.provider = optarg;
 			break;
 		case 'b':
-			options.below = true;
+			options.below = optarg && atoi(optarg) > 0 ? atoi(optarg) : 1;
 			break;
 		case 'o':
 			options.op = optarg;
