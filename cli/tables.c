@@ -33,5 +33,5 @@ const struct job_kind *const cli_kinds[] = {
         &project_create_kind,  NULL,
 };
 
-const struct worker_task *const cli_tasks[] = {&session_warn_task, &session_reap_task, &session_pool_task,
-                                               NULL};
+const struct worker_task *const cli_tasks[] = {&session_warn_task, &session_usage_task, &session_reap_task,
+                                               &session_pool_task, NULL};

@@ -136,6 +136,15 @@ static const char *const migrations[] = {
         /* what happened to sessions since this database was made: sums that never shrink, and what the last reap saw. */
         "CREATE TABLE session_counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT "
         "ROWID;",
+
+        /* memory: what a session is made of and was promised, and what those of the same stack really used; rows of removed sessions stay
+         * to be learned from. */
+        "ALTER TABLE sessions ADD COLUMN stack TEXT;"
+        "ALTER TABLE sessions ADD COLUMN promised_bytes INTEGER NOT NULL DEFAULT 0;"
+        "CREATE TABLE session_usage ("
+        " session TEXT PRIMARY KEY, stack TEXT NOT NULL, at INTEGER NOT NULL, memory_bytes INTEGER NOT NULL,"
+        " peak_bytes INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+        "CREATE INDEX session_usage_stack ON session_usage (stack, at);",
         NULL,
 };
 

@@ -4,35 +4,18 @@
 #include "compose/stack.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "sessions/admission.h"
 #include "sessions/compose_private.h"
 #include "sessions/lease.h"
 #include "sessions/plan.h"
-#include <errno.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #define ROLE_RUNNER "test-runner"
 #define ROLE_TELEGRAM "telegram"
 #define SERVICES_MAX 64
 #define CREDENTIALS_MAX (64u << 10)
-#define DISK_MIN_MIB 256
 
 /* -- what there must be -- */
-
-static int check_disk(const char *what, const char *path, struct err *err)
-{
-	struct statvfs fs;
-	if (statvfs(path, &fs))
-		return errno == ENOENT ? 0 : err_sys(err, errno, "%s %s", what, path);
-	int64_t mib = (int64_t)(fs.f_bavail * fs.f_frsize) >> 20;
-	if (mib >= DISK_MIN_MIB)
-		return 0;
-	return err_set(err, ERR_QUOTA,
-	               "only %lld MiB are free where %s is (%s), and a session needs %d: stop a session, or "
-	               "see what "
-	               "`docker system df` and `codefoundry doctor` say",
-	               (long long)mib, what, path, DISK_MIN_MIB);
-}
 
 static int check_engine(struct state *st, struct provider *tool, struct err *err)
 {
@@ -41,10 +24,7 @@ static int check_engine(struct state *st, struct provider *tool, struct err *err
 	if (!info || provider_find(config_text(st->cfg, "COMPOSE_PROVIDER"), tool, err))
 		return -1;
 	const char *root = json_text(info, "root");
-	return check_disk("the state directory", st->dir, err) ||
-	                       (root && check_disk("Docker's data", root, err))
-	               ? -1
-	               : 0;
+	return root ? admission_disk(st, "Docker's data", root, err) : 0;
 }
 
 /* -- which services -- */
@@ -306,6 +286,8 @@ static const struct {
         {"SESSION_START_TIMEOUT", NULL},
         {"SESSION_MAX_COUNT", NULL},
         {"SESSION_NESTED_PORTS", NULL},
+        {"SESSION_MEMORY_RESERVE_MB", NULL},
+        {"SESSION_DISK_RESERVE_MB", NULL},
         {"SESSION_PORT_RANGE", NULL},
         {"GATEWAY_TOKEN", "gateway"},
         {"GATEWAY_TOKEN", "telegram-bot"},

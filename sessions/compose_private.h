@@ -79,6 +79,8 @@ cJSON *compose_found(struct state *st, struct err *err);
 /** What session ${uuid} is called by the label of ${object}, one of its; the caller frees it. */
 char *compose_name(const cJSON *object, const char *uuid);
 cJSON *compose_adopt(struct state *st, const char *uuid, struct err *err);
+/* compose_memory.c */
+int64_t compose_memory(struct state *st, const struct session_row *row);
 /* compose_stats.c */
 cJSON *compose_stats(struct state *st, const struct session_row *row);
 int compose_disk(struct state *st, const struct session_row *row, int64_t *bytes, struct err *err);

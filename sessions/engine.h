@@ -47,6 +47,10 @@ struct engine {
 	 * engine that cannot tell. */
 	cJSON *(*stats)(struct state *st, const struct session_row *row);
 
+	/** Bytes of memory that all its services use now, without pages of files that can be dropped; -1: it cannot be told
+	 * quickly. Blocks no longer than docker_patience() allows. May be NULL: never. */
+	int64_t (*memory)(struct state *st, const struct session_row *row);
+
 	/** Bytes of the disk that its objects take besides row->dir: 0 and ${*bytes}, or -1 when the engine does not tell in
 	 * time. Takes seconds. May be NULL: there are no such. */
 	int (*disk)(struct state *st, const struct session_row *row, int64_t *bytes, struct err *err);

@@ -259,6 +259,7 @@ const struct engine engine_compose = {
         .left = compose_left,
         .alive = compose_alive,
         .stats = compose_stats,
+        .memory = compose_memory,
         .disk = compose_disk,
         .services = compose_services,
         .await = compose_await_change,

@@ -225,6 +225,16 @@ static cJSON *process_stats(struct state *st, const struct session_row *row)
 	return list;
 }
 
+static int64_t process_memory(struct state *st, const struct session_row *row)
+{
+	int64_t sum = 0;
+	cleanup_json cJSON *list = process_services(st, row);
+	const cJSON *one;
+	process_usage(list);
+	cJSON_ArrayForEach(one, list) sum += json_int(one, "memory_bytes", 0);
+	return sum;
+}
+
 static int process_service(struct state *st, const struct session_row *row, const char *service,
                            const char *op, struct err *err)
 {
@@ -290,6 +300,7 @@ const struct engine engine_process = {
         .left = process_left,
         .alive = process_alive,
         .stats = process_stats,
+        .memory = process_memory,
         .services = process_services,
         .await = process_await,
         .service = process_service,

@@ -3,11 +3,13 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/mutant.h"
+#include "sessions/admission.h"
 #include "sessions/adopt.h"
 #include "sessions/lease_file.h"
 #include "sessions/operation.h"
 #include "sessions/receipt.h"
 #include "sessions/step.h"
+#include "sessions/usage.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,7 +151,9 @@ int operation_finish(struct state *st, struct session_row *row, int64_t job, cJS
 	enum session_event end = end_of(row);
 	int failed = stop_services(st, engine, row, end == EVENT_KEPT, job, err);
 	if (end == EVENT_KEPT)
-		return failed ? -1 : store_apply(st, row, EVENT_KEPT, NULL, NULL, job, err);
+		return failed || admission_release(st, row, err)
+		               ? -1
+		               : store_apply(st, row, EVENT_KEPT, NULL, NULL, job, err);
 	/* files a process still uses stay: what does not die must be looked at first */
 	failed = failed || remove_files(st, row, job, err);
 	cleanup_free char *why = failed ? mem_strdup(err->msg) : NULL;
@@ -175,6 +179,8 @@ int operation_down(struct state *st, struct session_row *row, enum session_event
 	cleanup_free char *shown = error ? log_redact(error) : NULL;
 	if (receipt)
 		*receipt = NULL;
+	if (row->state == SESSION_RUNNING && event != EVENT_CRASH)
+		usage_note(st, row);
 	int rc = store_apply(st, row, event, reason, shown, job, err);
 	if (rc && err->code != ERR_STATE) {
 		make_room(st, row, event == EVENT_KEEP);

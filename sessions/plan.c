@@ -16,6 +16,9 @@ static const char *const fixed[][2] = {
         {"ENGINE", "process"},
         {"TELEGRAM_RATE_LIMIT", "off"},
         {"SESSION_NESTED_PORTS", "0"},
+        /* what a session made inside uses was asked for with this one */
+        {"SESSION_MEMORY_RESERVE_MB", "0"},
+        {"SESSION_DISK_RESERVE_MB", "0"},
 };
 
 /* Where its services listen: SESSION_BIND_HOST. Who talks to them is on this machine whatever it is. */

@@ -34,6 +34,9 @@ extern const struct worker_task session_reap_task;
 /* Warns owners of the end of their sessions: a line in the log and a notice (sessions/warn.h). */
 extern const struct worker_task session_warn_task;
 
+/* Reads now and then what running sessions use of memory (sessions/usage.h). */
+extern const struct worker_task session_usage_task;
+
 /** 0 when ${name} may name a session ([a-z0-9][a-z0-9-]{0,29}), else -1 ERR_INVALID saying what is allowed. */
 int session_name_check(const char *name, struct err *err);
 

@@ -55,6 +55,19 @@ static void assert_limits(struct test_state *t, const char *uuid)
 	assert_int_equal(cpus, 1000000000LL);
 }
 
+/* What they use is told at once, and remembered when the session is stopped. */
+static void assert_memory(struct test_state *t, const char *name)
+{
+	cleanup_row struct session_row row = {0};
+	assert_ok(store_by_name(t->st, name, &row, err));
+	int64_t began = clock_mono_ms();
+	assert_in_range(engine_compose.memory(t->st, &row), 64 << 10, 1024LL << 20);
+	assert_true(clock_mono_ms() - began < 1000);
+	assert_int_equal(
+	        count(t, "SELECT count(*) FROM sessions WHERE promised_bytes > 0 AND stack LIKE 'compose:%'"),
+	        3);
+}
+
 static void three_in_parallel(void **data)
 {
 	struct test_state *t = *data;
@@ -80,11 +93,14 @@ static void three_in_parallel(void **data)
 		cJSON_AddItemToArray(seen, cJSON_CreateString(url));
 		assert_labels(t, uuid, names[i]);
 		assert_limits(t, uuid);
+		assert_memory(t, names[i]);
 		job_row_free(&job);
 	}
 	assert_int_equal(count(t, "SELECT count(DISTINCT value) FROM leases WHERE kind = 'subnet'"), 3);
 	for (size_t i = 0; i < 3; i++)
 		stop_gone(t, names[i]);
+	assert_int_equal(count(t, "SELECT count(*) FROM session_usage WHERE peak_bytes > 65536"), 3);
+	assert_int_equal(count(t, "SELECT count(DISTINCT stack) FROM session_usage"), 1);
 	assert_gone(t);
 }
 
@@ -312,6 +328,7 @@ static void disk_is_full(void **data)
 
 	/* it fills up in the middle, and even the database cannot be written any more: nothing runs on, also before there is
 	 * room again */
+	setenv("SESSION_DISK_RESERVE_MB", "256", 1);
 	static const char *const points[] = {"prepare", "launch.done"};
 	for (size_t i = 0; i < ARRAY_LEN(points); i++) {
 		small_disk(t, "size=300m");
@@ -327,6 +344,7 @@ static void disk_is_full(void **data)
 		assert_gone(t);
 		small_disk(t, NULL);
 	}
+	unsetenv("SESSION_DISK_RESERVE_MB");
 }
 
 /* -- what can be asked of one that runs -- */

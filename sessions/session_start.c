@@ -4,7 +4,6 @@
 #include "sessions/adopt.h"
 #include "sessions/lease.h"
 #include "sessions/lease_file.h"
-#include "sessions/lease_file.h"
 #include "sessions/name.h"
 #include "sessions/operation.h"
 #include "sessions/pool.h"
@@ -56,12 +55,13 @@ static int forget(struct state *st, struct session_row *failed, struct err *err)
 }
 
 static int insert(struct job *job, struct session_row *row, struct session_row *failed,
-                  const struct lease_wants *wants, struct err *err)
+                  const struct lease_wants *wants, const struct admission *room, struct err *err)
 {
 	struct state *st = job_state(job);
 	cleanup_free char *chat = chat_of(job);
 	return forget(st, failed, err) || lease_possible(st, err) || admission_quota(st, row->owner, err) ||
-	                       store_insert(st, row, err) || store_chat(st, row, chat, err) ||
+	                       admission_memory(st, row, room, err) || store_insert(st, row, err) ||
+	                       admission_promise(st, row, room, err) || store_chat(st, row, chat, err) ||
 	                       lease_take(st, row->uuid, wants, err)
 	               ? -1
 	               : 0;
@@ -90,14 +90,15 @@ static int claim(struct job *job, struct session_row *want, struct session_row *
 	return rc;
 }
 
-/* Row, quota and leases in one transaction; the failed session of that name, if any, is forgotten in it. */
+/* Row, room and leases in one transaction; the failed session of that name, if any, is forgotten in it. */
 static int make_row(struct job *job, struct session_row *row, struct session_row *failed,
                     const struct lease_wants *wants, struct err *err)
 {
 	struct state *st = job_state(job);
-	if (db_begin(st->db, err))
+	cleanup_admission struct admission room = {0};
+	if (admission_ask(st, row, &room, err) || db_begin(st->db, err))
 		return -1;
-	if (insert(job, row, failed, wants, err) || db_commit(st->db, err)) {
+	if (insert(job, row, failed, wants, &room, err) || db_commit(st->db, err)) {
 		db_rollback(st->db);
 		return -1;
 	}
@@ -136,6 +137,7 @@ static int create(struct job *job, const char *name, struct session_row *failed,
 	fill_row(job, name, engine, row);
 	/* what a plan takes long for is not done for a start that would be refused anyway */
 	int rc = lease_possible(st, err) || admission_quota(st, row->owner, err) ||
+	                         admission_disk(st, "the state directory", st->dir, err) ||
 	                         engine->plan(job, row, &wants, err) || settle(job, row, failed, &wants, err)
 	                 ? -1
 	                 : 0;
@@ -172,6 +174,8 @@ static int open_named(struct job *job, const char *name, int *guard, struct sess
 		                            "session %s is just being started or removed by another", name);
 	if (!alive)
 		return create(job, name, &found, row, err);
+	if (admission_resume(st, &found, err))
+		return -1;
 	*row = found;
 	found = (struct session_row){0};
 	return 0;

@@ -100,6 +100,21 @@ const struct setting session_settings[] = {
          .max = 1 << 20,
          .group = GROUP,
          .help = "MiB of memory a session may use, where the host can enforce it; 0: no limit"},
+        {.key = "SESSION_MEMORY_RESERVE_MB",
+         .type = SETTING_INT,
+         .def = "256",
+         .max = 1 << 20,
+         .group = GROUP,
+         .help = "MiB of memory that starting a session must leave free; 0: whether there is memory is not "
+                 "asked"},
+        {.key = "SESSION_DISK_RESERVE_MB",
+         .type = SETTING_INT,
+         .def = "512",
+         .max = 1 << 24,
+         .group = GROUP,
+         .help = "MiB of disk that must be free to start a session, where its files and the engine's data "
+                 "are; 0: "
+                 "whether there is disk is not asked"},
         {.key = "SESSION_CPU_PERCENT",
          .type = SETTING_INT,
          .def = "100",
