@@ -35,6 +35,7 @@ static inline void add_session(struct test_state *t, const char *name, int64_t c
 	                                      .hard_expires_at = created_at + max_ms,
 	                                      .expires_at = created_at + (idle_ms ? idle_ms : max_ms)};
 	id_uuid(row.uuid);
+	assert_ok(dir_make(row.dir, 0700, err));
 	assert_ok(store_insert(t->st, &row, err));
 	assert_ok(db_run(t->st->db, err, "UPDATE sessions SET state = 'stopped', stopped_at = 1", ""));
 }
