@@ -143,6 +143,33 @@ static void a_taken_one_lives_on(void **data)
 	assert_nothing_left(t);
 }
 
+/* With the database lost a taken one comes back as its owner's, a warm one as nobody's, to be taken. */
+static void they_come_back(void **data)
+{
+	struct test_state *t = *data;
+	static const char *const tables[] = {"sessions", "leases", "session_steps"};
+	pool_of(t, "2");
+	refill(t);
+	does(t, "session.start", "{\"name\":\"demo\"}");
+	int before = processes(t);
+	for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+		cleanup_free char *sql = mem_printf("DELETE FROM %s", tables[i]);
+		assert_ok(db_run(t->st->db, err, sql, ""));
+	}
+	does(t, "session.reap", "{}");
+	cleanup_free char *owner = NULL;
+	assert_ok(db_get_text(t->st->db, &owner, err,
+	                      "SELECT owner FROM sessions WHERE name = 'demo' AND pool IS NULL", ""));
+	assert_string_equal(owner, "cli:test");
+	assert_int_equal(warm(t), 1);
+	does(t, "session.start", "{\"name\":\"next\"}");
+	assert_int_equal(processes(t), before);
+	assert_int_equal(warm(t), 0);
+	stop_clean(t, "demo");
+	stop_clean(t, "next");
+	assert_nothing_left(t);
+}
+
 /* More starts at once than warm ones: each of those is taken once. */
 static void many_at_once(void **data)
 {
@@ -245,6 +272,7 @@ int main(int argc, char **argv)
 	        P(an_ill_one_is_not_taken),
 	        P(they_are_nobodys),
 	        P(a_taken_one_lives_on),
+	        P(they_come_back),
 	        P(many_at_once),
 	        P(a_killed_fill_leaves_nothing),
 	        P(a_failure_rests),
