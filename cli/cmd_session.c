@@ -284,6 +284,8 @@ int cli_session(const struct config *cfg, int argc, char **argv, struct err *err
 	        {"attach", "attach NAME [SERVICE]", "a shell in it (Ctrl-D ends it)", session_verb_attach},
 	        {"exec", "exec NAME [SERVICE] -- COMMAND [ARG]…",
 	         "run a command in it; its exit code is ours", session_verb_exec},
+	        {"cp", "cp NAME:[SERVICE:]PATH FILE", "copy files out of it, or FILE into it (-: tar)",
+	         session_verb_cp},
 	        {"logs", "logs NAME [SERVICE]… [-n N] [-f] [--json]",
 	         "last log lines (-f: and what comes; --since 10m)", session_verb_logs},
 	        {"stats", "stats [NAME] [--json]", "CPU, memory and processes of each service",

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define HTTP_NO_LIMIT (-1)
 #define HTTP_ASK_MS 200
@@ -27,6 +28,9 @@ struct http_request {
 	const void *body;           /* copied */
 	size_t body_len;
 	int body_fd; /* > 0: the body is this regular file from its beginning, read as it is sent (borrowed) */
+	/* Only of http_fetch: gives the next bytes of a body whose length nobody knows before, 0 at its end, -1 to give up (ERR_CANCELLED); ${method} PUT.
+	 * May block. May be NULL. */
+	ssize_t (*give)(void *arg, char *buf, size_t size);
 	const struct http_part *parts; /* data copied */
 	size_t n_parts;
 	int64_t connect_ms, total_ms; /* 0: 5 s, 30 s; total_ms HTTP_NO_LIMIT: none */
@@ -38,7 +42,7 @@ struct http_request {
 	/* Only of http_fetch: asked at least every HTTP_ASK_MS while it blocks; false: ERR_CANCELLED. May be NULL. */
 	bool (*go_on)(void *arg);
 	int wake_fd; /* Only of http_fetch: go_on is asked at once when this is readable too; <= 0: none (borrowed) */
-	void *arg; /* of both in http_fetch; http_start has its own */
+	void *arg; /* of all three in http_fetch; http_start has its own */
 };
 
 struct http_response {

@@ -11,7 +11,7 @@
 
 struct http_field {
 	char *name, *value;
-	char *filename; /* not NULL: an uploaded file */
+	char *filename;  /* not NULL: an uploaded file */
 	size_t len, cap; /* of the value */
 };
 

@@ -182,6 +182,23 @@ static void add_file(struct http_transfer *t, int fd)
 	curl_easy_setopt(t->easy, CURLOPT_SEEKDATA, t);
 }
 
+static size_t give_stream(char *buf, size_t size, size_t count, void *arg)
+{
+	struct http_transfer *t = arg;
+	ssize_t n = t->give(t->arg, buf, size * count);
+
+	t->withdrawn = n < 0;
+	return n < 0 ? CURL_READFUNC_ABORT : (size_t)n;
+}
+
+/* Of unknown length: curl sends it in chunks. */
+static void add_stream(struct http_transfer *t)
+{
+	curl_easy_setopt(t->easy, CURLOPT_UPLOAD, 1L);
+	curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, give_stream);
+	curl_easy_setopt(t->easy, CURLOPT_READDATA, t);
+}
+
 static void add_body(struct http_transfer *t, const struct http_request *req)
 {
 	const char *method = req->method;
@@ -190,6 +207,8 @@ static void add_body(struct http_transfer *t, const struct http_request *req)
 		add_parts(t, req);
 	} else if (req->body_fd > 0) {
 		add_file(t, req->body_fd);
+	} else if (req->give) {
+		add_stream(t);
 	} else if (req->body || req->body_len || (method && !strcmp(method, "POST"))) {
 		curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->body_len);
 		curl_easy_setopt(t->easy, CURLOPT_COPYPOSTFIELDS, req->body ? req->body : "");
@@ -244,6 +263,7 @@ int http_transfer_init(struct http_transfer *t, CURL *easy, const struct http_re
 	pthread_once(&once, init_curl);
 	t->easy = easy ? easy : curl_easy_init();
 	t->on_data = req->on_data;
+	t->give = req->give;
 	t->arg = arg;
 	if (!t->easy)
 		return err_set(err, ERR_FAILED, "curl cannot be started");
@@ -301,6 +321,8 @@ static int set_error(struct http_transfer *t, CURLcode code, struct err *err)
 {
 	long errnum = 0;
 
+	if (t->withdrawn)
+		return err_set(err, ERR_CANCELLED, "%s: cancelled", t->origin);
 	if (t->too_large || code == CURLE_FILESIZE_EXCEEDED)
 		return err_set(err, ERR_LIMIT, "%s: the answer is larger than %zu bytes", t->origin,
 		               t->max_body);

@@ -16,6 +16,8 @@ struct http_transfer {
 	size_t seen, max_body; /* bytes that came, and may come */
 	int64_t total_ms, idle_s;
 	bool (*on_data)(void *arg, const char *data, size_t len);
+	ssize_t (*give)(void *arg, char *buf, size_t size);
+	bool withdrawn; /* give gave up */
 	void *arg;
 	curl_off_t moved; /* bytes in both directions */
 	int64_t moved_ms; /* when that changed last, monotonic */

@@ -81,6 +81,15 @@ char *compose_name(const cJSON *object, const char *uuid);
 cJSON *compose_adopt(struct state *st, const char *uuid, struct err *err);
 /* compose_memory.c */
 int64_t compose_memory(struct state *st, const struct session_row *row);
+/* compose_copy.c */
+int compose_is_dir(struct state *st, const struct session_row *row, const char *service, const char *path,
+                   struct err *err);
+int compose_copy_out(struct state *st, const struct session_row *row, const char *service, const char *path,
+                     int fd, int stop_fd, struct err *err);
+int compose_copy_in(struct state *st, const struct session_row *row, const char *service, const char *path,
+                    int fd, int stop_fd, struct err *err);
+int compose_owner(struct state *st, const struct session_row *row, const char *service, int64_t *uid,
+                  int64_t *gid, struct err *err);
 /* compose_stats.c */
 cJSON *compose_stats(struct state *st, const struct session_row *row);
 int compose_disk(struct state *st, const struct session_row *row, int64_t *bytes, struct err *err);

@@ -91,6 +91,27 @@ struct engine {
 	int (*read)(struct state *st, const struct session_row *row, const char *path, size_t max,
 	            char **text, struct err *err);
 
+	/*
+	 * Copying, whether its services run or not. ${path} is absolute: in the container, or below the state directory of the stack, where no
+	 * link leads out. Each ends with ERR_CANCELLED when ${stop_fd} is readable.
+	 */
+
+	/** Whether ${path} of ${service} is a directory: 1, 0, or -1. */
+	int (*is_dir)(struct state *st, const struct session_row *row, const char *service, const char *path,
+	              struct err *err);
+
+	/** Write ${path} of ${service}, with all below it, as a tar stream to ${fd}, in which it has its own last name or, for "…/.", ".". */
+	int (*copy_out)(struct state *st, const struct session_row *row, const char *service,
+	                const char *path, int fd, int stop_fd, struct err *err);
+
+	/** Unpack the tar stream ${fd} below the directory ${path} of ${service}. */
+	int (*copy_in)(struct state *st, const struct session_row *row, const char *service, const char *path,
+	               int fd, int stop_fd, struct err *err);
+
+	/** Who is to own in ${service} what is copied into it. */
+	int (*owner)(struct state *st, const struct session_row *row, const char *service, int64_t *uid,
+	             int64_t *gid, struct err *err);
+
 	/** When something was last done in it (ms since the epoch), as far as the engine can tell; 0: it cannot, -1: not
 	 * now, because it does not answer. */
 	int64_t (*used_at)(struct state *st, const struct session_row *row);

@@ -308,6 +308,10 @@ const struct engine engine_process = {
         .follow = process_follow,
         .exec = process_exec,
         .read = process_read,
+        .is_dir = process_is_dir,
+        .copy_out = process_copy_out,
+        .copy_in = process_copy_in,
+        .owner = process_owner,
         .found = process_found,
         .used_at = process_used_at,
 };

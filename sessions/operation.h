@@ -34,6 +34,9 @@ int operation_running(const struct session_row *row, struct err *err);
 /** 0 when  is one of 's, else -1 with ERR_NOT_FOUND naming those. */
 int operation_has_service(const struct session_row *row, const char *service, struct err *err);
 
+/** The service that a person means who names none: test-runner if there is one, else the first. Borrowed. */
+const char *operation_usual_service(const struct session_row *row);
+
 /** Whether ${job} may still change things: it is queued or runs. */
 bool operation_job_open(struct state *st, int64_t job);
 

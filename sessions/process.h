@@ -21,5 +21,17 @@ int process_exec(struct state *st, const struct session_row *row, const char *se
                  const char *const *argv, bool tty, int *status, struct err *err);
 int process_read(struct state *st, const struct session_row *row, const char *path, size_t max, char **text,
                  struct err *err);
+/* process_copy.c */
+int process_is_dir(struct state *st, const struct session_row *row, const char *service, const char *path,
+                   struct err *err);
+int process_copy_out(struct state *st, const struct session_row *row, const char *service, const char *path,
+                     int fd, int stop_fd, struct err *err);
+int process_copy_in(struct state *st, const struct session_row *row, const char *service, const char *path,
+                    int fd, int stop_fd, struct err *err);
+int process_owner(struct state *st, const struct session_row *row, const char *service, int64_t *uid,
+                  int64_t *gid, struct err *err);
+
+/** Open ${path} below ${dir} without following a link anywhere in it; "" or "/" is ${dir}. -1 with ${err}: ERR_INVALID for a link or "..". */
+int process_open_below(const char *dir, const char *path, struct err *err);
 
 #endif

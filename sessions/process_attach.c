@@ -85,14 +85,11 @@ int process_exec(struct state *st, const struct session_row *row, const char *se
 
 /* -- read -- */
 
-/* Open ${path} below ${dir} without following a link anywhere in it. -1 with ${err}. */
-static int open_below(const char *dir, const char *path, struct err *err)
+int process_open_below(const char *dir, const char *path, struct err *err)
 {
 	cleanup_free char *copy = mem_strdup(path);
 	char *rest = NULL;
 	cleanup_close int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (*path == '/' || !*path)
-		return err_set(err, ERR_INVALID, "%s: name a file below the state directory", path);
 	for (char *part = strtok_r(copy, "/", &rest); at >= 0 && part; part = strtok_r(NULL, "/", &rest)) {
 		if (!strcmp(part, ".."))
 			return err_set(err, ERR_INVALID, "%s: name a file below the state directory", path);
@@ -114,7 +111,9 @@ int process_read(struct state *st, const struct session_row *row, const char *pa
 	(void)st;
 	struct stat s;
 	cleanup_free char *dir = mem_printf("%s/state", row->dir);
-	cleanup_close int fd = open_below(dir, path, err);
+	if (*path == '/' || !*path)
+		return err_set(err, ERR_INVALID, "%s: name a file below the state directory", path);
+	cleanup_close int fd = process_open_below(dir, path, err);
 	if (fd < 0)
 		return -1;
 	if (fstat(fd, &s))

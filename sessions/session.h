@@ -109,6 +109,25 @@ int session_exec(struct state *st, const char *name, const char *service, const 
 int session_follow(struct state *st, const char *name, const char *const *services,
                    const struct logs_window *w, logs_fn *fn, void *arg, struct err *err);
 
+/*
+ * Copying files and trees of them, like `docker cp`: into a directory that is there, else under the name given, whose parent must be there; of a source "…/."
+ * what is in it. Rights are kept (no set-user-id bits here), links are copied as links, the owner is the service's user there and ours here.
+ */
+struct session_copy {
+	const char *session, *service; /* service NULL: test-runner if there is one, else the first */
+	const char *
+	        path; /* there; processes: below the state directory of their stack, where no link is followed */
+	const char *local;                       /* here; "-": a tar stream on standard input or output */
+	bool out;                                /* from there to here */
+	void (*moved)(void *arg, int64_t bytes); /* so many bytes more; on another thread. May be NULL */
+	void *arg;
+	long skipped; /* out: how many were left out, because they are no file, directory or link */
+};
+
+/** Copy. What comes here stands under its name only once all of it is here. ERR_STATE unless the session runs or is stopped and kept;
+ * ERR_CANCELLED on SIGINT, SIGTERM or SIGHUP. Blocks; bounded in memory, not in size. */
+int session_copy(struct state *st, struct session_copy *copy, struct err *err);
+
 /** Read ${path} below the state directory of the session's stack, at most ${max} bytes (ERR_NOT_FOUND, ERR_LIMIT; ERR_INVALID for
  * what is no file or leads out of it). Transfers ${*text} (may be NULL pointer: only whether it is there), NUL-terminated. */
 int session_read(struct state *st, const char *name, const char *path, size_t max, char **text,

@@ -22,7 +22,7 @@ static const struct engine *open_running(struct state *st, const char *name, con
 	return engine_by_name(row->engine, err);
 }
 
-static const char *usual_service(const struct session_row *row)
+const char *operation_usual_service(const struct session_row *row)
 {
 	const cJSON *services = json_at(row->spec, "services");
 	return json_has_text(services, SERVICE_USUAL) || !cJSON_GetArraySize(services)
@@ -38,7 +38,7 @@ int session_exec(struct state *st, const char *name, const char *service, const 
 	if (!engine)
 		return -1;
 	session_touch(st, name);
-	return engine->exec(st, &row, service ? service : usual_service(&row), argv, tty, status, err);
+	return engine->exec(st, &row, service ? service : operation_usual_service(&row), argv, tty, status, err);
 }
 
 int session_read(struct state *st, const char *name, const char *path, size_t max, char **text,
