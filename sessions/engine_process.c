@@ -14,6 +14,7 @@
 #include "sessions/supervise.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -225,14 +226,28 @@ static cJSON *process_stats(struct state *st, const struct session_row *row)
 	return list;
 }
 
+/* Of its own: pages of the program and its libraries are shared by all, and can be dropped. 0 when it is gone. */
+static int64_t private_bytes(pid_t pid)
+{
+	char path[32], text[128];
+	long long resident = 0, shared = 0;
+	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+	if (file_peek(path, text, sizeof(text)) <= 0 ||
+	    sscanf(text, "%*d %lld %lld", &resident, &shared) != 2 || resident < shared)
+		return 0;
+	return (resident - shared) * sysconf(_SC_PAGESIZE);
+}
+
+/* Its supervisor and the sessions that were made inside it count as well. */
 static int64_t process_memory(struct state *st, const struct session_row *row)
 {
+	struct err ignored = {0};
+	cleanup_free struct marker_proc *list = NULL;
 	int64_t sum = 0;
-	cleanup_json cJSON *list = process_services(st, row);
-	const cJSON *one;
-	process_usage(list);
-	cJSON_ArrayForEach(one, list) sum += json_int(one, "memory_bytes", 0);
-	return sum;
+	int n = marker_find(st->install, row->uuid, &list, &ignored);
+	for (int i = 0; i < n; i++)
+		sum += private_bytes(list[i].id.pid);
+	return n < 0 ? -1 : sum;
 }
 
 static int process_service(struct state *st, const struct session_row *row, const char *service,
