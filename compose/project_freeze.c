@@ -1,8 +1,10 @@
 /* What a session needs of a resolved compose file, and the file less everything two copies would fight over. */
+#include "compose/lint.h"
 #include "compose/override.h"
 #include "compose/project.h"
 #include "compose/project_private.h"
 #include "core/mem.h"
+#include "core/str.h"
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -11,29 +13,6 @@
 #define BYTES_MAX 1e15
 #define CPUS_MAX 1e6
 #define COPIES_MAX 1e6
-
-static cJSON *member(const cJSON *obj, const char *key)
-{
-	return cJSON_GetObjectItemCaseSensitive(obj, key);
-}
-
-static void drop(cJSON *obj, const char *key)
-{
-	if (cJSON_IsObject(obj))
-		cJSON_DeleteItemFromObjectCaseSensitive(obj, key);
-}
-
-/* The tools print {} as null, in places. */
-static cJSON *section(cJSON *base, const char *name)
-{
-	cJSON *s = member(base, name);
-	if (!cJSON_IsObject(s)) {
-		drop(base, name);
-		s = json_object();
-		json_add(base, name, s);
-	}
-	return s;
-}
 
 /* -- one service -- */
 
@@ -79,20 +58,27 @@ static const cJSON *either(const cJSON *service, const char *a, const char *b)
 
 static bool has_healthcheck(const cJSON *service)
 {
-	const cJSON *check = member(service, "healthcheck"), *test = member(check, "test");
+	const cJSON *check = project_member(service, "healthcheck"), *test = project_member(check, "test");
 	if (!cJSON_IsObject(check) || json_bool(check, "disable", false))
 		return false;
 	return !(cJSON_IsArray(test) && cJSON_IsString(test->child) &&
 	         !strcasecmp(test->child->valuestring, "NONE"));
 }
 
+/* Whether the engine can publish ports of it: not where it has the network of something else. */
+static bool publishes(const cJSON *service)
+{
+	const char *mode = json_text_or(service, "network_mode", "");
+	return strcmp(mode, "host") != 0 && strcmp(mode, "none") != 0 && strncmp(mode, "service:", 8) != 0 &&
+	       strncmp(mode, "container:", 10) != 0;
+}
+
 static cJSON *take_ports(cJSON *service, struct err *err)
 {
 	cleanup_json cJSON *ports = json_array();
-	const cJSON *entry;
-	cJSON_ArrayForEach(entry,
-	                   member(service, "ports")) if (project_port_add(ports, entry, err)) return NULL;
-	drop(service, "ports");
+	const cJSON *given = publishes(service) ? project_member(service, "ports") : NULL, *entry;
+	cJSON_ArrayForEach(entry, given) if (project_port_add(ports, entry, err)) return NULL;
+	project_drop(service, "ports");
 	return TAKE(ports);
 }
 
@@ -104,12 +90,12 @@ static cJSON *describe(cJSON *service, struct err *err)
 		return NULL;
 	cJSON *s = json_object();
 	json_add_text(s, "name", service->string);
-	const cJSON *role = member(member(service, "labels"), LABEL_ROLE);
+	const cJSON *role = project_member(project_member(service, "labels"), LABEL_ROLE);
 	if (cJSON_IsString(role))
 		json_add_text(s, "role", role->valuestring);
 	if (json_text(service, "image"))
 		json_add_text(s, "image", json_text(service, "image"));
-	const cJSON *build = member(service, "build"), *restart = member(service, "restart");
+	const cJSON *build = project_member(service, "build"), *restart = project_member(service, "restart");
 	json_add_bool(s, "build", build && !cJSON_IsNull(build));
 	bool health = has_healthcheck(service);
 	bool stays = cJSON_IsString(restart) && strcmp(restart->valuestring, "no") != 0;
@@ -127,125 +113,149 @@ static cJSON *describe(cJSON *service, struct err *err)
 	return s;
 }
 
-/* -- networks -- */
-
-static void use(cJSON *used, const char *name)
+/* Host ports that the file fixes: "8080:80, 443:443/udp". */
+static void note_ports(const struct frost *f, const cJSON *service)
 {
-	if (!member(used, name))
-		json_add_bool(used, name, true);
+	cleanup_str struct str fixed = STR_INIT;
+	const cJSON *entry;
+	cJSON_ArrayForEach(entry, project_member(service, "ports"))
+	{
+		const cJSON *published = project_member(entry, "published");
+		const char *text = cJSON_IsString(entry) ? strchr(entry->valuestring, ':') : NULL;
+		const char *comma = fixed.len ? ", " : "";
+		if (text)
+			str_addf(&fixed, "%s%s", comma, entry->valuestring);
+		else if (cJSON_IsString(published) && published->valuestring[0])
+			str_addf(&fixed, "%s%s:%lld", comma, published->valuestring,
+			         (long long)json_int(entry, "target", 0));
+		else if (cJSON_IsNumber(published))
+			str_addf(&fixed, "%s%.0f:%lld", comma, published->valuedouble,
+			         (long long)json_int(entry, "target", 0));
+	}
+	if (fixed.len)
+		project_note(f, LINT_HOST_PORT, "services", service->string, str_text(&fixed));
 }
 
-/* Note the networks of ${service} in ${used}, and take its fixed addresses. */
-static void join(cJSON *service, cJSON *used)
+static void take_container_name(const struct frost *f, cJSON *service)
 {
-	static const char *const fixed[] = {"ipv4_address", "ipv6_address", "link_local_ips"};
-	cJSON *networks = member(service, "networks"), *item;
-	bool list = cJSON_IsArray(networks);
-	if (json_text(service, "network_mode"))
+	const char *name = json_text(service, "container_name");
+	if (name)
+		project_note(f, LINT_CONTAINER_NAME, "services", service->string, name);
+	project_drop(service, "container_name");
+}
+
+/* -- images that are built -- */
+
+static bool is_built(const cJSON *service)
+{
+	const cJSON *build = project_member(service, "build");
+	return cJSON_IsObject(build) || (cJSON_IsString(build) && build->valuestring[0]);
+}
+
+/* Whether two references mean one image: app and app:latest do. */
+static bool same_image(const char *a, const char *b)
+{
+	static const char latest[] = ":latest";
+	size_t n = strlen(a), m = strlen(b), l = strlen(latest);
+	n -= n > l && !strcmp(a + n - l, latest) ? l : 0;
+	m -= m > l && !strcmp(b + m - l, latest) ? l : 0;
+	return n == m && !strncmp(a, b, n);
+}
+
+/* A service of an image that another one builds gets the same build: its name will be another one. */
+static void share_build(const cJSON *services, cJSON *service)
+{
+	const char *image = json_text(service, "image"), *built;
+	const cJSON *other;
+	if (!image || is_built(service))
 		return;
-	if (!networks || !networks->child)
-		use(used, "default");
-	cJSON_ArrayForEach(item, networks)
+	cJSON_ArrayForEach(other, services)
 	{
-		for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
-			drop(item, fixed[i]);
-		if (!list)
-			use(used, item->string);
-		else if (cJSON_IsString(item))
-			use(used, item->valuestring);
+		if (!is_built(other) || !(built = json_text(other, "image")) || !same_image(image, built))
+			continue;
+		project_drop(service, "build");
+		json_add(service, "build", cJSON_Duplicate(project_member(other, "build"), true));
+		return;
 	}
 }
 
-/* An empty object in place of null, which the override could add nothing to. */
-static cJSON *named(cJSON *all, const char *name)
+/* Names that the image of ${service} would be given; its build as an object, which the override adds labels to. */
+static void take_image_names(const struct frost *f, cJSON *service)
 {
-	cJSON *one = member(all, name);
-	if (cJSON_IsObject(one))
-		return one;
-	drop(all, name);
-	one = json_object();
-	json_add(all, name, one);
-	return one;
-}
-
-/* Keep those that are used, add `default`, which version 1 leaves to itself, and free them of names and addresses. */
-static cJSON *take_networks(cJSON *base, const cJSON *used)
-{
-	cJSON *all = section(base, "networks"), *names = json_array(), *next;
-	for (cJSON *n = all->child; n; n = next) {
-		next = n->next;
-		if (!member(used, n->string))
-			cJSON_Delete(cJSON_DetachItemViaPointer(all, n));
+	const cJSON *build = project_member(service, "build"), *tag;
+	if (!is_built(service))
+		return;
+	if (cJSON_IsString(build)) {
+		cJSON *object = json_object();
+		json_add_text(object, "context", build->valuestring);
+		cJSON_ReplaceItemInObjectCaseSensitive(service, "build", object);
 	}
-	const cJSON *u;
-	cJSON_ArrayForEach(u, used)
+	if (json_text(service, "image"))
+		project_note(f, LINT_IMAGE_NAME, "services", service->string, json_text(service, "image"));
+	cJSON_ArrayForEach(tag, json_at(service, "build.tags"))
 	{
-		static const char *const fixed[] = {"name", "ipam", "enable_ipv6", "attachable"};
-		cJSON *n = named(all, u->string);
-		for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
-			drop(n, fixed[i]);
-		drop(member(n, "driver_opts"), "com.docker.network.bridge.name");
-		cJSON_AddItemToArray(names, cJSON_CreateString(u->string));
+		if (cJSON_IsString(tag))
+			project_note(f, LINT_IMAGE_NAME, "services", service->string, tag->valuestring);
 	}
-	return names;
+	project_drop(service, "image");
+	project_drop(project_member(service, "build"), "tags");
 }
 
 /* -- all of it -- */
 
-static cJSON *take_names(cJSON *base, const char *what)
+static int freeze_service(const struct frost *f, cJSON *service, cJSON *list, struct err *err)
 {
-	cJSON *names = json_array(), *all = member(base, what), *next;
-	for (cJSON *one = cJSON_IsObject(all) ? all->child : NULL; one; one = next) {
-		next = one->next;
-		cJSON_AddItemToArray(names, cJSON_CreateString(one->string));
-	}
-	const cJSON *name;
-	cJSON_ArrayForEach(name, names) drop(named(all, name->valuestring), "name");
-	return names;
-}
-
-/* Fill ${out} from ${base}, which is stripped. */
-static int freeze(cJSON *base, cJSON *out, struct err *err)
-{
-	cleanup_json cJSON *used = json_object();
-	cJSON *services = member(base, "services"), *list = json_array(), *service;
-	json_add(out, "services", list);
-	cJSON_ArrayForEach(service, services)
-	{
-		cJSON *one = describe(service, err);
-		if (!one)
-			return err_wrap(err, "service %.80s", service->string);
-		cJSON_AddItemToArray(list, one);
-		drop(service, "container_name");
-		drop(service, "profiles"); /* who is here was chosen */
-		join(service, used);
-	}
-	drop(base, "name");
-	json_add(out, "networks", take_networks(base, used));
-	json_add(out, "volumes", take_names(base, "volumes"));
-	cJSON_Delete(take_names(base, "secrets"));
-	cJSON_Delete(take_names(base, "configs"));
+	note_ports(f, service);
+	take_container_name(f, service);
+	take_image_names(f, service);
+	cJSON *one = describe(service, err);
+	if (!one)
+		return err_wrap(err, "service %.80s", service->string);
+	cJSON_AddItemToArray(list, one);
+	project_drop(service, "profiles"); /* who is here was chosen */
+	project_join(f, service);
 	return 0;
 }
 
-cJSON *project_freeze(cJSON *resolved, const char *provider, const char *const *files, struct err *err)
+/* Fill f->out from f->base, which is stripped. */
+static int freeze(const struct frost *f, struct err *err)
 {
-	cleanup_json cJSON *base = resolved, *out = json_object();
-	const cJSON *services = cJSON_GetObjectItemCaseSensitive(base, "services"), *s;
+	cJSON *services = project_member(f->base, "services"), *list = json_array(), *service;
+	json_add(f->out, "services", list);
+	cJSON_ArrayForEach(service, services)
+	{
+		if (freeze_service(f, service, list, err))
+			return -1;
+	}
+	project_drop(f->base, "name");
+	project_take_networks(f);
+	json_add(f->out, "volumes", project_take_names(f, "volumes"));
+	cJSON_Delete(project_take_names(f, "secrets"));
+	cJSON_Delete(project_take_names(f, "configs"));
+	return 0;
+}
+
+cJSON *project_freeze(cJSON *resolved, const char *provider, const char *const *files, const cJSON *allow,
+                      struct err *err)
+{
+	cleanup_json cJSON *base = resolved, *out = json_object(), *used = json_object();
+	cJSON *services = project_member(base, "services"), *s;
 	bool good = cJSON_IsObject(services) && services->child;
 	cJSON_ArrayForEach(s, services) good &= cJSON_IsObject(s);
 	if (!good) {
 		err_set(err, ERR_INVALID, "%s has no services that could be started", project_label(files));
 		return NULL;
 	}
-	if (project_check(base, files, err))
-		return NULL;
+	struct frost f = {.base = base, .out = out, .findings = json_array(), .allow = allow, .used = used};
+	json_add(out, "findings", f.findings);
+	cJSON_ArrayForEach(s, services) share_build(services, s);
+	project_check(base, files, allow, f.findings);
 	json_add_text(out, "provider", provider);
 	cJSON *names = json_array();
-	for (const char *const *f = files; f && *f; f++)
-		cJSON_AddItemToArray(names, cJSON_CreateString(*f));
+	for (const char *const *one = files; one && *one; one++)
+		cJSON_AddItemToArray(names, cJSON_CreateString(*one));
 	json_add(out, "files", names);
-	if (freeze(base, out, err)) {
+	if (freeze(&f, err)) {
 		err_wrap(err, "%s", project_label(files));
 		return NULL;
 	}

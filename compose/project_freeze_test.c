@@ -202,13 +202,14 @@ static void what_cannot_be_isolated(void **data)
 		cJSON *t = tree(text);
 		struct err err = {0};
 		cleanup_json cJSON *p =
-		        project_freeze(t, "docker-compose", (const char *[]){file, NULL}, &err);
+		        project_freeze(t, "docker-compose", (const char *[]){file, NULL}, NULL, &err);
+		bool taken = p && project_verdict(p, &err) == 0;
 		if (!cases[i].word) {
-			if (!p)
+			if (!taken)
 				fail_msg("%s %s: %s", cases[i].where, value, err.msg);
 			continue;
 		}
-		if (p)
+		if (taken)
 			fail_msg("%s %s was taken", cases[i].where, value);
 		assert_int_equal(err.code, ERR_INVALID);
 		assert_int_equal(strncmp(err.msg, file, strlen(file)), 0);
@@ -219,8 +220,10 @@ static void what_cannot_be_isolated(void **data)
 	}
 	/* the built-in file lies nowhere that could be bound */
 	struct err err = {0};
-	assert_null(project_freeze(tree("{\"services\":{\"a\":{\"volumes\":[\"/tmp/x:/x\"]}}}"),
-	                           "docker-compose", NULL, &err));
+	cleanup_json cJSON *bound =
+	        project_freeze(tree("{\"services\":{\"a\":{\"volumes\":[\"/tmp/x:/x\"]}}}"), "docker-compose",
+	                       NULL, NULL, &err);
+	assert_int_equal(project_verdict(bound, &err), -1);
 	assert_int_equal(err.code, ERR_INVALID);
 }
 
@@ -242,8 +245,8 @@ static void names_are_checked(void **data)
 			                                      kinds[k], cases[i].name);
 			struct err err = {0};
 			cleanup_json cJSON *p =
-			        project_freeze(tree(k ? other : text), "docker-compose", NULL, &err);
-			if (!p == cases[i].good)
+			        project_freeze(tree(k ? other : text), "docker-compose", NULL, NULL, &err);
+			if ((project_verdict(p, &err) == 0) != cases[i].good)
 				fail_msg("%s %s: %s", kinds[k], cases[i].name, err.msg);
 			assert_int_equal(err.code, cases[i].good ? ERR_NONE : ERR_INVALID);
 		}
@@ -259,7 +262,7 @@ static void no_services(void **data)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct err err = {0};
-		assert_null(project_freeze(tree(cases[i]), "docker-compose", NULL, &err));
+		assert_null(project_freeze(tree(cases[i]), "docker-compose", NULL, NULL, &err));
 		assert_int_equal(err.code, ERR_INVALID);
 	}
 }
@@ -305,7 +308,7 @@ static void services_are_described(void **data)
 		cleanup_free char *text = mem_printf("{\"services\":{\"s\":%s}}", cases[i].service),
 		                  *want = mem_printf("[{\"name\":\"s\",%s}]", cases[i].want);
 		cleanup_json cJSON *p = NULL;
-		assert_ok(!(p = project_freeze(tree(text), "docker-compose", NULL, err)));
+		assert_ok(!(p = project_freeze(tree(text), "docker-compose", NULL, NULL, err)));
 		assert_tree(json_at(p, "services"), want);
 	}
 }
@@ -330,7 +333,7 @@ static void what_two_copies_would_fight_over(void **data)
 	                     "\"br7\",\"k\":\"v\"}},\"unused\":{}},"
 	                     "\"volumes\":{\"data\":{\"name\":\"d\",\"labels\":{\"l\":\"1\"}},\"none\":null},"
 	                     "\"secrets\":{\"s\":{\"name\":\"n_s\",\"environment\":\"S\"}}}"),
-	                "docker-compose", NULL, err)));
+	                "docker-compose", NULL, NULL, err)));
 	assert_tree(
 	        json_at(p, "base"),
 	        "{\"version\":\"3.9\",\"x-a\":1,\"services\":{"

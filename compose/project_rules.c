@@ -1,4 +1,5 @@
-/* What a session's compose file may not ask for, because it would be shared with other sessions or with the machine. One table of rules. */
+/* What a compose file may not ask for, because it would be shared with other sessions or with the machine. One table of rules. */
+#include "compose/lint.h"
 #include "compose/project.h"
 #include "compose/project_private.h"
 #include "core/mem.h"
@@ -8,18 +9,37 @@
 #include <string.h>
 #include <strings.h>
 
-struct where {
+/* Where is looked, and where what is found goes. */
+struct place {
 	const char *dir; /* of the compose file, resolved; NULL: none */
-	char *shown;     /* what is wrong with the value, for the message; owned */
+	const struct rule *rule;
+	const cJSON *item; /* the service, network … */
+	const cJSON *allow;
+	cJSON *findings;
 };
 
 struct rule {
+	enum lint_rule id;
 	const char *section; /* "services" */
 	const char *key;     /* of a member of it */
-	/** Whether ${value} is refused; may put the part of it that is into where->shown. */
-	bool (*refused)(const cJSON *value, struct where *w);
+	/** Calls hit() for each part of ${value} that is refused. */
+	void (*look)(const cJSON *value, const struct place *p);
 	const char *why, *advice;
 };
+
+static void hit(const struct place *p, const char *value)
+{
+	const struct rule *r = p->rule;
+	lint_add(p->findings,
+	         &(struct lint_finding){.rule = r->id,
+	                                .action = lint_allowed(p->allow, r->id) ? LINT_ALLOWED : LINT_REFUSED,
+	                                .section = r->section,
+	                                .name = p->item->string,
+	                                .key = r->key,
+	                                .value = value,
+	                                .reason = r->why,
+	                                .advice = r->advice});
+}
 
 /* -- paths -- */
 
@@ -40,14 +60,11 @@ static char *resolve(const char *path)
 
 /* Whether host path ${path} lies outside of the compose file's directory, through links too. A path with .. behind what is
  * not there counts as outside. */
-static bool is_outside(const char *path, struct where *w)
+static bool is_outside(const char *path, const struct place *p)
 {
 	cleanup_free char *real = resolve(path);
-	size_t n = w->dir ? strlen(w->dir) : 0;
-	if (n > 1 && !strncmp(real, w->dir, n) && (real[n] == '/' || !real[n]) && !strstr(real, "/../"))
-		return false;
-	w->shown = mem_strdup(path);
-	return true;
+	size_t n = p->dir ? strlen(p->dir) : 0;
+	return !(n > 1 && !strncmp(real, p->dir, n) && (real[n] == '/' || !real[n]) && !strstr(real, "/../"));
 }
 
 /* The host path that a volume of a service binds; the caller frees it. NULL: it binds none. A path is one, whatever its type says. */
@@ -64,39 +81,74 @@ static char *bind_source(const cJSON *volume)
 
 /* -- what is refused -- */
 
-static bool always(const cJSON *value, struct where *w)
+static bool is_true(const cJSON *value)
 {
-	(void)w;
-	return !cJSON_IsNull(value) && !cJSON_IsFalse(value) && !(cJSON_IsArray(value) && !value->child) &&
-	       !(cJSON_IsString(value) && !value->valuestring[0]);
-}
-
-static bool is_true(const cJSON *value, struct where *w)
-{
-	(void)w;
 	return cJSON_IsTrue(value) || (cJSON_IsString(value) && !strcasecmp(value->valuestring, "true"));
 }
 
-/* Only none and service:… stay within the session. */
-static bool foreign_network(const cJSON *value, struct where *w)
+static void when_true(const cJSON *value, const struct place *p)
 {
-	const char *text = cJSON_IsString(value) ? value->valuestring : "none";
-	if (!strcmp(text, "none") || !strncmp(text, "service:", 8))
-		return false;
-	w->shown = mem_strdup(text);
-	return true;
+	if (is_true(value))
+		hit(p, NULL);
 }
 
-static bool foreign_namespace(const cJSON *value, struct where *w)
+/* Anything but nothing: null, false, an empty text. */
+static void always(const cJSON *value, const struct place *p)
 {
-	const char *text = cJSON_IsString(value) ? value->valuestring : "";
-	if (strcmp(text, "host") != 0 && strncmp(text, "container:", 10) != 0)
-		return false;
-	w->shown = mem_strdup(text);
-	return true;
+	if (!cJSON_IsNull(value) && !cJSON_IsFalse(value) &&
+	    !(cJSON_IsString(value) && !value->valuestring[0]))
+		hit(p, cJSON_IsString(value) ? value->valuestring : NULL);
 }
 
-static bool strong_capability(const cJSON *value, struct where *w)
+/* What it is called outside stands beside it, or in it in older files. */
+static void external(const cJSON *value, const struct place *p)
+{
+	if (!cJSON_IsNull(value) && !cJSON_IsFalse(value))
+		hit(p, json_text_or(p->item, "name", json_text(value, "name")));
+}
+
+/* Every one of a list; of a mapping the part that is the host's. */
+static void each(const cJSON *value, const struct place *p)
+{
+	const cJSON *item;
+	cJSON_ArrayForEach(item, value)
+	{
+		const char *text =
+		        cJSON_IsString(item) ? item->valuestring : json_text_or(item, "source", "?");
+		cleanup_free char *source =
+		        mem_strndup(text, *text == '/' ? strcspn(text, ":") : strlen(text));
+		hit(p, source);
+	}
+}
+
+static const char *text_of(const cJSON *value)
+{
+	return cJSON_IsString(value) ? value->valuestring : "";
+}
+
+static void host_network(const cJSON *value, const struct place *p)
+{
+	if (!strcmp(text_of(value), "host"))
+		hit(p, "host");
+}
+
+/* Only none and service:… stay within the session; host is a rule of its own. */
+static void shared_network(const cJSON *value, const struct place *p)
+{
+	const char *text = text_of(value);
+	if (*text && strcmp(text, "none") != 0 && strcmp(text, "host") != 0 &&
+	    strncmp(text, "service:", 8) != 0)
+		hit(p, text);
+}
+
+static void foreign_namespace(const cJSON *value, const struct place *p)
+{
+	const char *text = text_of(value);
+	if (!strcmp(text, "host") || !strncmp(text, "container:", 10))
+		hit(p, text);
+}
+
+static void strong_capability(const cJSON *value, const struct place *p)
 {
 	/* each of these reaches the machine or its kernel; what Docker gives by itself is not among them */
 	static const char *const strong[] = {
@@ -125,148 +177,133 @@ static bool strong_capability(const cJSON *value, struct where *w)
 		if (!strncasecmp(name, "CAP_", 4))
 			name += 4;
 		for (size_t i = 0; i < ARRAY_LEN(strong); i++)
-			if (!strcasecmp(name, strong[i])) {
-				w->shown = mem_strdup(name);
-				return true;
-			}
+			if (!strcasecmp(name, strong[i]))
+				hit(p, name);
 	}
-	return false;
 }
 
-static bool unconfined(const cJSON *value, struct where *w)
+static void unconfined(const cJSON *value, const struct place *p)
 {
 	const cJSON *item;
 	cJSON_ArrayForEach(item, value)
 	{
-		const char *text = cJSON_IsString(item) ? item->valuestring : "";
+		const char *text = text_of(item);
 		if (strstr(text, "unconfined") || !strcasecmp(text, "label:disable") ||
-		    !strcasecmp(text, "label=disable")) {
-			w->shown = mem_strdup(text);
-			return true;
-		}
+		    !strcasecmp(text, "label=disable"))
+			hit(p, text);
 	}
-	return false;
 }
 
-static bool engine_socket(const cJSON *value, struct where *w)
+static bool is_engine_socket(const char *source)
 {
 	static const char *const sockets[] = {"docker.sock", "podman.sock", "containerd.sock", "crio.sock"};
-	const cJSON *item;
-	cJSON_ArrayForEach(item, value)
-	{
-		cleanup_free char *source = bind_source(item), *real = source ? resolve(source) : NULL;
-		for (size_t i = 0; real && i < ARRAY_LEN(sockets); i++)
-			if (strstr(source, sockets[i]) || strstr(real, sockets[i])) {
-				w->shown = TAKE(source);
-				return true;
-			}
-	}
+	cleanup_free char *real = resolve(source);
+	for (size_t i = 0; i < ARRAY_LEN(sockets); i++)
+		if (strstr(source, sockets[i]) || strstr(real, sockets[i]))
+			return true;
 	return false;
 }
 
-static bool outside_bind(const cJSON *value, struct where *w)
+static void engine_socket(const cJSON *value, const struct place *p)
 {
 	const cJSON *item;
 	cJSON_ArrayForEach(item, value)
 	{
 		cleanup_free char *source = bind_source(item);
-		if (source && is_outside(source, w))
-			return true;
+		if (source && is_engine_socket(source))
+			hit(p, source);
 	}
-	return false;
 }
 
-static bool foreign_volumes(const cJSON *value, struct where *w)
+static void outside_bind(const cJSON *value, const struct place *p)
 {
 	const cJSON *item;
 	cJSON_ArrayForEach(item, value)
 	{
-		if (cJSON_IsString(item) && !strncmp(item->valuestring, "container:", 10)) {
-			w->shown = mem_strdup(item->valuestring);
-			return true;
-		}
+		cleanup_free char *source = bind_source(item);
+		if (source && !is_engine_socket(source) && is_outside(source, p))
+			hit(p, source);
 	}
-	return false;
 }
 
-static bool outside_file(const cJSON *value, struct where *w)
+static void foreign_volumes(const cJSON *value, const struct place *p)
 {
-	return cJSON_IsString(value) && is_outside(value->valuestring, w);
+	const cJSON *item;
+	cJSON_ArrayForEach(item, value) if (!strncmp(text_of(item), "container:", 10))
+	        hit(p, item->valuestring);
 }
 
-static bool foreign_driver(const cJSON *value, struct where *w)
+static void outside_file(const cJSON *value, const struct place *p)
 {
-	const char *text = cJSON_IsString(value) ? value->valuestring : "";
-	if (!text[0] || !strcmp(text, "bridge") || !strcmp(text, "default"))
-		return false;
-	w->shown = mem_strdup(text);
-	return true;
+	if (cJSON_IsString(value) && is_outside(value->valuestring, p))
+		hit(p, value->valuestring);
+}
+
+static void foreign_driver(const cJSON *value, const struct place *p)
+{
+	const char *text = text_of(value);
+	if (*text && strcmp(text, "bridge") != 0 && strcmp(text, "default") != 0)
+		hit(p, text);
 }
 
 /* driver_opts of the local driver are those of mount(8), done by root: `proc`, or an overlay of /etc, needs no path in `device`. What
  * several sessions could mount is refused; a tmpfs is each one's own. */
-static bool host_mount(const cJSON *value, struct where *w)
+static void host_mount(const cJSON *value, const struct place *p)
 {
 	const char *device = json_text_or(value, "device", ""), *o = json_text_or(value, "o", ""),
 	           *type = json_text_or(value, "type", "");
-	if (!cJSON_IsObject(value) || !value->child)
-		return false;
-	if (!strcmp(type, "tmpfs") && device[0] != '/' && device[0] != '.' && !strstr(o, "bind"))
-		return false;
-	w->shown = mem_strdup(device[0] ? device : type);
-	return true;
+	bool own = !strcmp(type, "tmpfs") && device[0] != '/' && device[0] != '.' && !strstr(o, "bind");
+	if (cJSON_IsObject(value) && value->child && !own)
+		hit(p, device[0] ? device : type);
 }
 
-static bool foreign_volume_driver(const cJSON *value, struct where *w)
+static void foreign_volume_driver(const cJSON *value, const struct place *p)
 {
-	const char *text = cJSON_IsString(value) ? value->valuestring : "";
-	if (!text[0] || !strcmp(text, "local") || !strcmp(text, "default"))
-		return false;
-	w->shown = mem_strdup(text);
-	return true;
+	const char *text = text_of(value);
+	if (*text && strcmp(text, "local") != 0 && strcmp(text, "default") != 0)
+		hit(p, text);
 }
 
 /* -- builds: what the builder reads, and what it may do -- */
 
 /* Where the tools leave a path alone, it is an address: https://…, git@…, docker-image://… */
-static bool outside_context(const cJSON *context, struct where *w)
+static void outside_context(const cJSON *context, const struct place *p)
 {
-	const char *path = cJSON_IsString(context) ? context->valuestring : "";
-	return path[0] && strchr("/.~", path[0]) && is_outside(path, w);
+	const char *path = text_of(context);
+	if (path[0] && strchr("/.~", path[0]) && is_outside(path, p))
+		hit(p, path);
 }
 
-static bool outside_build(const cJSON *value, struct where *w)
+static void outside_build(const cJSON *value, const struct place *p)
 {
 	const cJSON *context = cJSON_IsString(value) ? value : json_at(value, "context"), *more;
 	const char *dockerfile = json_text_or(value, "dockerfile", "");
-	if (outside_context(context, w))
-		return true;
-	cJSON_ArrayForEach(more,
-	                   json_at(value, "additional_contexts")) if (outside_context(more, w)) return true;
-	if (dockerfile[0] == '/')
-		return is_outside(dockerfile, w);
-	cleanup_free char *beside =
-	        mem_printf("%s/%s", cJSON_IsString(context) ? context->valuestring : "", dockerfile);
-	return dockerfile[0] && beside[0] == '/' && is_outside(beside, w);
+	outside_context(context, p);
+	cJSON_ArrayForEach(more, json_at(value, "additional_contexts")) outside_context(more, p);
+	cleanup_free char *beside = mem_printf("%s/%s", text_of(context), dockerfile);
+	const char *read = dockerfile[0] == '/' ? dockerfile : beside;
+	if (dockerfile[0] && read[0] == '/' && is_outside(read, p))
+		hit(p, read);
 }
 
 /* The builder works for root, and without the limits of a session. */
-static bool strong_build(const cJSON *value, struct where *w)
+static void strong_build(const cJSON *value, const struct place *p)
 {
 	const char *network = json_text_or(value, "network", "");
 	const cJSON *item;
-	if (is_true(json_at(value, "privileged"), w))
-		w->shown = mem_strdup("privileged");
-	else if (!strcmp(network, "host") || !strncmp(network, "container:", 10))
-		w->shown = mem_printf("network %s", network);
-	else if (cJSON_IsArray(item = json_at(value, "entitlements")) && item->child)
-		w->shown = mem_strdup("entitlements");
+	cleanup_free char *shared = mem_printf("network %s", network);
+	if (is_true(json_at(value, "privileged")))
+		hit(p, "privileged");
+	if (!strcmp(network, "host") || !strncmp(network, "container:", 10))
+		hit(p, shared);
+	if (cJSON_IsArray(item = json_at(value, "entitlements")) && item->child)
+		hit(p, "entitlements");
 	cJSON_ArrayForEach(item, json_at(value, "cache_to"))
 	{
-		if (!w->shown && cJSON_IsString(item) && strstr(item->valuestring, "dest="))
-			w->shown = mem_printf("cache_to %s", item->valuestring);
+		cleanup_free char *cache = mem_printf("cache_to %s", text_of(item));
+		if (strstr(cache, "dest="))
+			hit(p, cache);
 	}
-	return w->shown != NULL;
 }
 
 #define BY_NAME "leave it out: services of one session reach each other by name"
@@ -274,46 +311,62 @@ static bool strong_build(const cJSON *value, struct where *w)
 #define NOT_ISOLATED "reaches the machine itself, not only the session"
 
 static const struct rule rules[] = {
-        {"services", "network_mode", foreign_network, "is a network that others are in too", BY_NAME},
-        {"services", "pid", foreign_namespace, "shows processes outside the session", OWN_SPACE},
-        {"services", "ipc", foreign_namespace, "shares memory with what is outside the session", OWN_SPACE},
-        {"services", "uts", foreign_namespace, NOT_ISOLATED, OWN_SPACE},
-        {"services", "userns_mode", foreign_namespace, NOT_ISOLATED, OWN_SPACE},
-        {"services", "cgroup", foreign_namespace, NOT_ISOLATED, OWN_SPACE},
-        {"services", "cgroup_parent", always, "takes the service out of the session's limits", OWN_SPACE},
-        {"services", "privileged", is_true, NOT_ISOLATED,
+        {LINT_HOST_NETWORK, "services", "network_mode", host_network,
+         "is the machine's own network, where sessions meet", BY_NAME},
+        {LINT_SHARED_NETWORK, "services", "network_mode", shared_network,
+         "is a network that others are in too", BY_NAME},
+        {LINT_HOST_PID, "services", "pid", foreign_namespace, "shows processes outside the session",
+         OWN_SPACE},
+        {LINT_HOST_IPC, "services", "ipc", foreign_namespace,
+         "shares memory with what is outside the session", OWN_SPACE},
+        {LINT_HOST_UTS, "services", "uts", foreign_namespace, NOT_ISOLATED, OWN_SPACE},
+        {LINT_HOST_USERNS, "services", "userns_mode", foreign_namespace, NOT_ISOLATED, OWN_SPACE},
+        {LINT_HOST_CGROUP, "services", "cgroup", foreign_namespace, NOT_ISOLATED, OWN_SPACE},
+        {LINT_CGROUP_PARENT, "services", "cgroup_parent", always,
+         "takes the service out of the session's limits", OWN_SPACE},
+        {LINT_PRIVILEGED, "services", "privileged", when_true, NOT_ISOLATED,
          "leave it out, or add the one harmless capability it needs"},
-        {"services", "devices", always, NOT_ISOLATED, "leave the devices out for sessions"},
-        {"services", "device_cgroup_rules", always, NOT_ISOLATED, "leave the devices out for sessions"},
-        {"services", "cap_add", strong_capability, NOT_ISOLATED, "take it out of cap_add"},
-        {"services", "security_opt", unconfined, "takes the machine's protection away",
+        {LINT_DEVICES, "services", "devices", each, NOT_ISOLATED, "leave the devices out for sessions"},
+        {LINT_DEVICES, "services", "device_cgroup_rules", each, NOT_ISOLATED,
+         "leave the devices out for sessions"},
+        {LINT_CAPABILITY, "services", "cap_add", strong_capability, NOT_ISOLATED, "take it out of cap_add"},
+        {LINT_UNCONFINED, "services", "security_opt", unconfined, "takes the machine's protection away",
          "take it out of security_opt"},
-        {"services", "volumes", engine_socket, "gives the service the whole machine", "take this volume out"},
-        {"services", "volumes", outside_bind, "lies outside the directory of the compose file",
+        {LINT_ENGINE_SOCKET, "services", "volumes", engine_socket, "gives the service the whole machine",
+         "take this volume out"},
+        {LINT_HOST_BIND, "services", "volumes", outside_bind,
+         "lies outside the directory of the compose file",
          "move it into that directory, or take a named volume"},
-        {"services", "volumes_from", foreign_volumes, "belongs to a container outside the session",
-         "take a named volume"},
-        {"services", "build", outside_build, "lies outside the directory of the compose file",
-         "move it there"},
-        {"services", "build", strong_build, NOT_ISOLATED, "take it out of build"},
-        {"services", "external_links", always, "names containers outside the session", BY_NAME},
-        {"services", "use_api_socket", is_true, "gives the service the whole machine", OWN_SPACE},
-        {"services", "provider", always, "runs a program on the machine", "describe the service by an image"},
-        {"networks", "external", always, "would be shared by all sessions",
+        {LINT_SHARED_VOLUME, "services", "volumes_from", foreign_volumes,
+         "belongs to a container outside the session", "take a named volume"},
+        {LINT_BUILD_OUTSIDE, "services", "build", outside_build,
+         "lies outside the directory of the compose file", "move it there"},
+        {LINT_BUILD_PRIVILEGED, "services", "build", strong_build, NOT_ISOLATED, "take it out of build"},
+        {LINT_EXTERNAL_LINK, "services", "external_links", each, "is a container outside the session",
+         BY_NAME},
+        {LINT_ENGINE_SOCKET, "services", "use_api_socket", when_true, "gives the service the whole machine",
+         OWN_SPACE},
+        {LINT_HOST_PROGRAM, "services", "provider", always, "runs a program on the machine",
+         "describe the service by an image"},
+        {LINT_EXTERNAL_NETWORK, "networks", "external", external, "would be shared by all sessions",
          "leave external out: each session gets its own"},
-        {"networks", "driver", foreign_driver, NOT_ISOLATED, "leave the driver out"},
-        {"volumes", "external", always, "would be shared by all sessions",
+        {LINT_NETWORK_DRIVER, "networks", "driver", foreign_driver, NOT_ISOLATED,
+         "leave the driver out, or make the network yourself and name it as an external one"},
+        {LINT_EXTERNAL_VOLUME, "volumes", "external", external, "would be shared by all sessions",
          "leave external out: each session gets its own"},
-        {"volumes", "driver", foreign_volume_driver, "may keep it where all sessions meet",
-         "leave the driver out"},
-        {"volumes", "driver_opts", host_mount, "would be mounted from the machine, or shared by all sessions",
+        {LINT_VOLUME_DRIVER, "volumes", "driver", foreign_volume_driver,
+         "may keep it where all sessions meet", "leave the driver out"},
+        {LINT_HOST_MOUNT, "volumes", "driver_opts", host_mount,
+         "would be mounted from the machine, or shared by all sessions",
          "leave driver_opts out, unless its type is tmpfs"},
-        {"secrets", "external", always, "is not known to a session",
+        {LINT_EXTERNAL_SECRET, "secrets", "external", external, "is not known to a session",
          "name a file in the directory of the compose file"},
-        {"secrets", "file", outside_file, "lies outside the directory of the compose file", "move it there"},
-        {"configs", "external", always, "is not known to a session",
+        {LINT_HOST_BIND, "secrets", "file", outside_file, "lies outside the directory of the compose file",
+         "move it there"},
+        {LINT_EXTERNAL_SECRET, "configs", "external", external, "is not known to a session",
          "name a file in the directory of the compose file"},
-        {"configs", "file", outside_file, "lies outside the directory of the compose file", "move it there"},
+        {LINT_HOST_BIND, "configs", "file", outside_file, "lies outside the directory of the compose file",
+         "move it there"},
 };
 
 const char *project_label(const char *const *files)
@@ -321,42 +374,8 @@ const char *project_label(const char *const *files)
 	return files && files[0] ? files[0] : "the built-in compose file";
 }
 
-static int refuse(const struct rule *r, const char *name, const char *shown, const char *const *files,
-                  struct err *err)
-{
-	static const struct {
-		const char *section, *one;
-	} kinds[] = {{"services", "service"},
-	             {"networks", "network"},
-	             {"volumes", "volume"},
-	             {"secrets", "secret"},
-	             {"configs", "config"}};
-	const char *kind = r->section;
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
-		if (!strcmp(kinds[i].section, r->section))
-			kind = kinds[i].one;
-	return err_set(err, ERR_INVALID, "%s: %s %.80s: %s%s%.200s %s; %s", project_label(files), kind, name,
-	               r->key, shown ? " " : "", shown ? shown : "", r->why, r->advice);
-}
-
-static int apply(const struct rule *r, const cJSON *base, const char *dir, const char *const *files,
-                 struct err *err)
-{
-	const cJSON *item;
-	cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(base, r->section))
-	{
-		const cJSON *value = cJSON_GetObjectItemCaseSensitive(item, r->key);
-		struct where w = {.dir = dir};
-		bool refused = value && r->refused(value, &w);
-		cleanup_free char *shown = w.shown;
-		if (refused)
-			return refuse(r, item->string, shown, files, err);
-	}
-	return 0;
-}
-
 /* Names go into the tools' arguments, names of objects and the override: none may look like an option. The tools allow one to. */
-static int check_names(const cJSON *base, const char *const *files, struct err *err)
+static void check_names(const cJSON *base, cJSON *findings)
 {
 	static const char *const sections[] = {"services", "networks", "volumes"};
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
@@ -367,28 +386,45 @@ static int check_names(const cJSON *base, const char *const *files, struct err *
 			const char *name = item->string ?: "";
 			if (name[0] && !strchr("-.", name[0]) && !name[strspn(name, allowed)])
 				continue;
-			return err_set(
-			        err, ERR_INVALID,
-			        "%s: %s: '%.80s' is no name that can be used here; take letters, digits, "
-			        "., _ and -, the first a letter or digit",
-			        project_label(files), sections[i], name);
+			lint_add(findings,
+			         &(struct lint_finding){.rule = LINT_ODD_NAME,
+			                                .action = LINT_REFUSED,
+			                                .section = sections[i],
+			                                .name = name,
+			                                .key = "its name",
+			                                .reason = "is none that can be used here",
+			                                .advice = "take letters, digits, ., _ and -, the "
+			                                          "first a letter or digit"});
 		}
 	}
-	return 0;
 }
 
-int project_check(const cJSON *base, const char *const *files, struct err *err)
+static void check_item(const cJSON *item, const char *section, struct place *p)
 {
+	p->item = item;
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+		p->rule = &rules[i];
+		const cJSON *value = strcmp(section, p->rule->section)
+		                             ? NULL
+		                             : cJSON_GetObjectItemCaseSensitive(item, p->rule->key);
+		if (value)
+			p->rule->look(value, p);
+	}
+}
+
+void project_check(const cJSON *base, const char *const *files, const cJSON *allow, cJSON *findings)
+{
+	static const char *const sections[] = {"services", "networks", "volumes", "secrets", "configs"};
 	cleanup_free char *dir = NULL;
 	if (files && files[0]) {
 		cleanup_free char *file = mem_strdup(files[0]);
 		*(strrchr(file, '/') ?: file) = '\0';
 		dir = resolve(file);
 	}
-	if (check_names(base, files, err))
-		return -1;
-	for (size_t i = 0; i < ARRAY_LEN(rules); i++)
-		if (apply(&rules[i], base, dir, files, err))
-			return -1;
-	return 0;
+	check_names(base, findings);
+	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+		const cJSON *item;
+		cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(base, sections[i])) check_item(
+		        item, sections[i], &(struct place){.dir = dir, .allow = allow, .findings = findings});
+	}
 }

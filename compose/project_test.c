@@ -16,8 +16,12 @@ static cJSON *load(const struct test_dir *d, const struct provider *p, const cha
 {
 	cleanup_free char *cache = cache_of(d);
 	cJSON *project = NULL;
-	assert_ok(!(project = project_load(p, (const char *const[]){file, NULL}, env_file, NULL, cache, NULL,
-	                                   err)));
+	const struct project_ask ask = {.provider = p,
+	                                .files = (const char *const[]){file, NULL},
+	                                .env_file = env_file,
+	                                .cache_dir = cache};
+	assert_ok(!(project = project_load(&ask, err)));
+	assert_ok(project_verdict(project, err));
 	return project;
 }
 
@@ -25,9 +29,10 @@ static struct err refusal(const struct test_dir *d, const struct provider *p, co
 {
 	cleanup_free char *cache = cache_of(d);
 	struct err err = {0};
-	cleanup_json cJSON *project =
-	        project_load(p, (const char *const[]){file, NULL}, NULL, NULL, cache, NULL, &err);
-	if (project) {
+	const struct project_ask ask = {
+	        .provider = p, .files = (const char *const[]){file, NULL}, .cache_dir = cache};
+	cleanup_json cJSON *project = project_load(&ask, &err);
+	if (project && project_verdict(project, &err) == 0) {
 		cleanup_free char *text = json_print(project);
 		fail_msg("%s took %s", p->name, text);
 	}
@@ -48,8 +53,11 @@ static bool is_kept(const struct test_dir *d, const struct provider *p, const ch
 	cleanup_free char *cache = cache_of(d);
 	struct provider silent = not_to_be_asked(*p);
 	struct err err = {0};
-	cleanup_json cJSON *project =
-	        project_load(&silent, (const char *const[]){file, NULL}, env_file, NULL, cache, NULL, &err);
+	const struct project_ask ask = {.provider = &silent,
+	                                .files = (const char *const[]){file, NULL},
+	                                .env_file = env_file,
+	                                .cache_dir = cache};
+	cleanup_json cJSON *project = project_load(&ask, &err);
 	return project != NULL;
 }
 
@@ -214,7 +222,9 @@ static void built_in_stack(void **data)
 	for (size_t i = 0; i < ARRAY_LEN(generations); i++) {
 		struct provider p = generation(i), silent = not_to_be_asked(p);
 		cleanup_json cJSON *got = NULL, *again = NULL;
-		assert_ok(!(got = project_load(&p, NULL, NULL, "codefoundry:0123", cache, NULL, err)));
+		struct project_ask ask = {.provider = &p, .image = "codefoundry:0123", .cache_dir = cache};
+		assert_ok(!(got = project_load(&ask, err)));
+		assert_ok(project_verdict(got, err));
 		cleanup_str struct str all = STR_INIT;
 		const cJSON *s;
 		cJSON_ArrayForEach(s, json_at(got, "services"))
@@ -228,10 +238,12 @@ static void built_in_stack(void **data)
 		assert_tree(json_at(got, "files"), "[]");
 		assert_tree(json_at(got, "networks"), "[\"net\"]");
 		assert_tree(json_at(got, "volumes"), "[\"state\"]");
-		assert_ok(!(again = project_load(&silent, NULL, NULL, "codefoundry:0123", cache, NULL, err)));
+		ask.provider = &silent;
+		assert_ok(!(again = project_load(&ask, err)));
 		assert_true(cJSON_Compare(got, again, true));
 		struct err err = {0};
-		assert_null(project_load(&silent, NULL, NULL, "codefoundry:4567", cache, NULL, &err));
+		ask.image = "codefoundry:4567";
+		assert_null(project_load(&ask, &err));
 	}
 }
 

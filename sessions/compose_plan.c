@@ -240,7 +240,15 @@ static cJSON *load_project(struct job *job, const struct provider *tool, char **
 	cleanup_free char *cache = state_path(st, COMPOSE_CACHE);
 	if (dir_make(cache, 0700, err) || (!n && !(*image = image_reference(cache, err))))
 		return NULL;
-	return project_load(tool, files, json_text(job_args(job), "env_file"), *image, cache, job, err);
+	cleanup_json cJSON *project =
+	        project_load(&(struct project_ask){.provider = tool,
+	                                           .files = files,
+	                                           .env_file = json_text(job_args(job), "env_file"),
+	                                           .image = *image,
+	                                           .cache_dir = cache,
+	                                           .job = job},
+	                     err);
+	return project && project_verdict(project, err) == 0 ? TAKE(project) : NULL;
 }
 
 int compose_plan(struct job *job, struct session_row *row, struct lease_wants *wants, struct err *err)
