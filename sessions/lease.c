@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define PURPOSE_NESTED "nested"
-#define CLAIMS_MAX (LEASE_PORTS_MAX + LEASE_NETWORKS_MAX)
+#define CLAIMS_MAX (LEASE_PORTS_MAX + 2 * LEASE_NETWORKS_MAX)
 #define UDP_UNCONNECTED 7 /* in /proc/net/udp: TCP_CLOSE */
 
 int lease_stack_ports(void)
@@ -44,6 +44,7 @@ void lease_wants_free(struct lease_wants *wants)
 {
 	cJSON_Delete(wants->ports);
 	cJSON_Delete(wants->networks);
+	cJSON_Delete(wants->fixed);
 	cJSON_Delete(wants->taken);
 	*wants = (struct lease_wants){0};
 }
@@ -254,6 +255,7 @@ int lease_take(struct state *st, const char *uuid, const struct lease_wants *wan
 {
 	lease_unclaim(); /* what an attempt before this one claimed is no other installation's */
 	return take_ports(st, uuid, wants, err) ||
+	                       lease_take_fixed(st, uuid, wants->fixed, wants->taken, err) ||
 	                       lease_take_subnets(st, uuid, wants->networks, wants->taken, err)
 	               ? -1
 	               : 0;

@@ -17,6 +17,7 @@ struct lease_wants {
 	cJSON *ports; /* [{"service","purpose","target"?: container port,"protocol"?: "tcp|udp"}] in order: one host port each */
 	int nested; /* that many more ports behind them, for sessions made inside it (purpose "nested", no service) */
 	cJSON *networks; /* [name…]: one /26 each, purpose = name */
+	cJSON *fixed;    /* {"net":"10.5.0.0/24"}: networks that keep the addresses their file gives them */
 	cJSON *taken;    /* ["172.17.0.0/16"…]: networks of the engine, not to be overlapped */
 };
 void lease_wants_free(struct lease_wants *wants);
@@ -32,7 +33,7 @@ int lease_possible(struct state *st, struct err *err);
 
 /**
  * Lease all that ${wants} for session ${uuid}, or nothing. Within a transaction of the caller's, who rolls back on failure.
- * ERR_QUOTA when range or pool is empty or holds no free block of that size: says how many are taken, and which setting
+ * ERR_BUSY when a fixed subnet overlaps what another session, the engine or the host has: says who. ERR_QUOTA when range or pool is empty or holds no free block of that size: says how many are taken, and which setting
  * widens it. ERR_CONFIG for a bad SESSION_SUBNET_POOL. Leases stay until the session's row is removed.
  */
 int lease_take(struct state *st, const char *uuid, const struct lease_wants *wants, struct err *err);

@@ -12,6 +12,10 @@ bool lease_claim(const char *what);
 int lease_take_subnets(struct state *st, const char *uuid, const cJSON *networks, const cJSON *taken,
                        struct err *err);
 
+/** Lease each of ${fixed} ({name: "10.5.0.0/24"}) as it is, held against the same. ERR_BUSY says what it overlaps. */
+int lease_take_fixed(struct state *st, const char *uuid, const cJSON *fixed, const cJSON *taken,
+                     struct err *err);
+
 /** Add {"pool","blocks","leased","taken","conflicts","free"} of lease_survey to ${out}. */
 int lease_survey_subnets(struct state *st, cJSON *out, struct err *err);
 

@@ -1,4 +1,5 @@
-/* Subnets: blocks of SESSION_SUBNET_POOL, stored as the integer of their first address. */
+/* Subnets: blocks of SESSION_SUBNET_POOL, and those that a file gives its networks itself. Stored as the integer of their first address,
+ * with their bits as target where those are not BLOCK_BITS. */
 #include "core/clock.h"
 #include "core/mem.h"
 #include "sessions/lease_private.h"
@@ -11,6 +12,7 @@
 #define BLOCK_BITS 26
 #define BLOCK (1u << (32 - BLOCK_BITS))
 #define POOL_BITS_MIN 8
+#define FIXED_BITS_MAX 30 /* two addresses: the engine takes one */
 #define ROUTES "/proc/net/route"
 
 /* Addresses from low to high, both in it. */
@@ -29,6 +31,11 @@ static void add_span(struct spans *s, uint32_t address, uint32_t mask)
 	s->list[s->n++] = (struct span){address & mask, address | ~mask};
 }
 
+static uint32_t mask_of(int bits)
+{
+	return bits > 0 ? ~0u << (32 - bits) : 0;
+}
+
 /* Parse "10.213.0.0/16". Returns 0, or -1 for anything else. */
 static int parse_net(const char *text, struct span *out, int *bits)
 {
@@ -38,7 +45,7 @@ static int parse_net(const char *text, struct span *out, int *bits)
 	if (!text || sscanf(text, "%15[0-9.]/%2d%n", address, bits, &n) != 2 || text[n] ||
 	    inet_pton(AF_INET, address, &a) != 1 || *bits < 0 || *bits > 32)
 		return -1;
-	uint32_t mask = *bits ? ~0u << (32 - *bits) : 0;
+	uint32_t mask = mask_of(*bits);
 	*out = (struct span){ntohl(a.s_addr) & mask, ntohl(a.s_addr) | ~mask};
 	return 0;
 }
@@ -83,12 +90,13 @@ static int collect(struct state *st, const struct span *pool, const cJSON *taken
 	const cJSON *one;
 	struct span net;
 	int rc, bits;
-	if (db_query(st->db, &q, err,
-	             "SELECT value FROM leases WHERE kind = 'subnet' AND value BETWEEN ? AND ?", "ii",
-	             (int64_t)pool->low, (int64_t)pool->high))
+	if (db_query(st->db, &q, err, "SELECT value, target FROM leases WHERE kind = 'subnet'", ""))
 		return -1;
-	for (*leased = 0; (rc = query_next(&q, err)) > 0; ++*leased)
-		add_span(s, (uint32_t)query_int(&q, 0), ~(BLOCK - 1));
+	for (*leased = 0; (rc = query_next(&q, err)) > 0;) {
+		uint32_t address = (uint32_t)query_int(&q, 0);
+		add_span(s, address, mask_of(query_is_null(&q, 1) ? BLOCK_BITS : (int)query_int(&q, 1)));
+		*leased += query_is_null(&q, 1) && address >= pool->low && address <= pool->high;
+	}
 	cJSON_ArrayForEach(one, taken)
 	{
 		if (parse_net(cJSON_GetStringValue(one), &net, &bits) == 0)
@@ -175,12 +183,80 @@ int lease_take_subnets(struct state *st, const char *uuid, const cJSON *networks
 	return rc;
 }
 
+/* -- fixed ones -- */
+
+/* The alive session that has a subnet which overlaps ${net}; the caller frees it. NULL: none has, or nobody can tell. */
+static char *holder_of(struct state *st, const struct span *net)
+{
+	struct err ignored = {0};
+	char *name = NULL;
+	db_get_text(
+	        st->db, &name, &ignored,
+	        "SELECT sessions.name FROM leases JOIN sessions ON uuid = session WHERE kind = 'subnet' AND"
+	        " value <= ?2 AND value + (1 << (32 - ifnull(target, ?3))) > ?1 LIMIT 1",
+	        "iii", (int64_t)net->low, (int64_t)net->high, (int64_t)BLOCK_BITS);
+	return name;
+}
+
+static int overlaps(struct state *st, const char *name, const char *text, const struct span *net,
+                    struct err *err)
+{
+	cleanup_free char *holder = holder_of(st, net);
+	return err_set(
+	        err, ERR_BUSY,
+	        "network %.80s keeps its %s, which overlaps %s%s: stop that one first, or start without "
+	        "--allow=fixed-subnet, and it is given a free one",
+	        name, text, holder ? "a network of session " : "a network of the engine or of this host",
+	        holder ? holder : "");
+}
+
+static int take_one_fixed(struct state *st, const char *uuid, const cJSON *one, const struct spans *s,
+                          struct err *err)
+{
+	struct span net;
+	int bits;
+	const char *text = cJSON_IsString(one) ? one->valuestring : "";
+	if (parse_net(text, &net, &bits) || bits < POOL_BITS_MIN || bits > FIXED_BITS_MAX)
+		return err_set(err, ERR_INVALID, "network %.80s: %.40s is no subnet of %d to %d bits",
+		               one->string, text, POOL_BITS_MIN, FIXED_BITS_MAX);
+	for (size_t i = 0; i < s->n; i++)
+		if (s->list[i].low <= net.high && s->list[i].high >= net.low)
+			return overlaps(st, one->string, text, &net, err);
+	if (!claim(net.low))
+		return overlaps(st, one->string, text, &net, err);
+	return db_run(st->db, err,
+	              "INSERT INTO leases (kind, value, session, purpose, target, taken_at)"
+	              " VALUES ('subnet', ?, ?, ?, ?, ?)",
+	              "ittii", (int64_t)net.low, uuid, one->string, (int64_t)bits, clock_now_ms());
+}
+
+int lease_take_fixed(struct state *st, const char *uuid, const cJSON *fixed, const cJSON *taken,
+                     struct err *err)
+{
+	const cJSON *one;
+	cJSON_ArrayForEach(one, fixed)
+	{
+		struct spans s = {0};
+		int64_t leased;
+		/* anew for each: two of one file may overlap */
+		int rc = collect(st, &(struct span){0, 0}, taken, &s, &leased, err);
+		if (rc == 0)
+			rc = take_one_fixed(st, uuid, one, &s, err);
+		free(s.list);
+		if (rc)
+			return -1;
+	}
+	return 0;
+}
+
 cJSON *lease_subnets(struct state *st, const char *uuid, struct err *err)
 {
 	cleanup_query struct query q = QUERY_INIT;
 	if (db_query(st->db, &q, err,
-	             "SELECT purpose, value FROM leases WHERE kind = 'subnet' AND session = ? ORDER BY value",
-	             "t", uuid))
+	             "SELECT purpose, value, ifnull(target, ?) FROM leases WHERE kind = 'subnet' AND session "
+	             "= ? "
+	             "ORDER BY value",
+	             "it", (int64_t)BLOCK_BITS, uuid))
 		return NULL;
 	cleanup_json cJSON *nets = json_object();
 	int rc;
@@ -189,7 +265,7 @@ cJSON *lease_subnets(struct state *st, const char *uuid, struct err *err)
 		struct in_addr a = {.s_addr = htonl((uint32_t)query_int(&q, 1))};
 		inet_ntop(AF_INET, &a, text, INET_ADDRSTRLEN);
 		size_t len = strlen(text);
-		snprintf(text + len, sizeof(text) - len, "/%d", BLOCK_BITS);
+		snprintf(text + len, sizeof(text) - len, "/%d", (int)query_int(&q, 2));
 		json_add_text(nets, query_text(&q, 0), text);
 	}
 	return rc < 0 ? NULL : TAKE(nets);
@@ -217,11 +293,11 @@ int lease_survey_subnets(struct state *st, cJSON *out, struct err *err)
 	struct span pool;
 	struct spans routes = {0};
 	int64_t blocks = 0, leased = 0, taken = 0, conflicts = 0;
-	if (read_pool(st, &pool, err) ||
-	    db_query(
-	            st->db, &q, err,
-	            "SELECT value FROM leases WHERE kind = 'subnet' AND value BETWEEN ? AND ? ORDER BY value",
-	            "ii", (int64_t)pool.low, (int64_t)pool.high))
+	if (read_pool(st, &pool, err) || db_query(st->db, &q, err,
+	                                          "SELECT value FROM leases WHERE kind = 'subnet' AND target "
+	                                          "IS NULL AND value BETWEEN ? AND "
+	                                          "? ORDER BY value",
+	                                          "ii", (int64_t)pool.low, (int64_t)pool.high))
 		return -1;
 	add_routes(&routes);
 	int rc = query_next(&q, err);
