@@ -56,10 +56,10 @@ static void session_started(enum lang lang, const struct job_row *row, struct st
 /* Whatever a receipt counts, in its order. */
 void results_add_left(enum lang lang, const cJSON *receipt, struct str *out)
 {
-	static const char *const russian[][2] = {{"processes", "процессов"}, {"containers", "контейнеров"},
-	                                         {"networks", "сетей"},      {"volumes", "томов"},
-	                                         {"ports", "портов"},        {"files", "файлов"},
-	                                         {"leases", "резервов"},     {"rows", "строк"}};
+	static const char *const russian[][2] = {
+	        {"processes", "процессов"}, {"containers", "контейнеров"}, {"networks", "сетей"},
+	        {"volumes", "томов"},       {"images", "образов"},         {"ports", "портов"},
+	        {"files", "файлов"},        {"leases", "резервов"},        {"rows", "строк"}};
 	const cJSON *one;
 	cJSON_ArrayForEach(one, receipt)
 	{

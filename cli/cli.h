@@ -15,6 +15,9 @@ extern const struct worker_task *const cli_tasks[];
 /* "cli:<user>"; borrowed. */
 const char *cli_owner(void);
 
+/** An absolute path of ${path}, a file which must be there and readable; the caller frees it. NULL with ${err}. */
+char *cli_absolute(const char *path, struct err *err);
+
 /** Run a job in the foreground with progress on stderr; ${json} silences it. Transfers ${*result}. */
 int cli_run_job(struct state *st, const char *kind, const cJSON *args, const char *session, bool json,
                 cJSON **result, struct err *err);
@@ -26,7 +29,7 @@ typedef int cli_command(const struct config *cfg, int argc, char **argv, struct 
 cli_command cli_up, cli_down, cli_status, cli_health, cli_doctor;
 cli_command cli_session, cli_job, cli_test, cli_chat, cli_info, cli_clean;
 cli_command cli_gateway, cli_bot, cli_worker, cli_telegram;
-cli_command cli_example, cli_image;
+cli_command cli_example, cli_image, cli_compose;
 
 /* A command of a group: `codefoundry session start`. */
 struct cli_verb {

@@ -2,16 +2,13 @@
 #include "cli/cmd_session.h"
 #include "cli/args.h"
 #include "cli/term.h"
+#include "compose/lint.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "sessions/session.h"
 #include "sessions/supervise.h"
-#include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define FOREIGN_SHOWN 10
 
@@ -95,39 +92,17 @@ static int operate(const struct config *cfg, const char *kind, cJSON *owned, boo
 	return 0;
 }
 
-/* An absolute path of ${path}, which must be there and readable; the caller frees it. NULL with ${err}. */
-static char *absolute(const char *path, struct err *err)
-{
-	char cwd[PATH_MAX];
-	struct stat s;
-	if (stat(path, &s) || access(path, R_OK)) {
-		err_sys(err, errno, "%s", path);
-		return NULL;
-	}
-	if (!S_ISREG(s.st_mode)) {
-		err_set(err, ERR_INVALID, "%s is no file", path);
-		return NULL;
-	}
-	if (*path == '/')
-		return mem_strdup(path);
-	if (!getcwd(cwd, sizeof(cwd))) {
-		err_sys(err, errno, "current directory");
-		return NULL;
-	}
-	return mem_printf("%s/%s", cwd, path);
-}
-
 static int add_files(cJSON *args, const struct arg_list *compose, const char *env_file, struct err *err)
 {
 	cleanup_json cJSON *files = json_array();
 	for (size_t i = 0; i < compose->n; i++) {
-		cleanup_free char *path = absolute(compose->items[i], err);
+		cleanup_free char *path = cli_absolute(compose->items[i], err);
 		if (!path)
 			return err_wrap(err, "--compose");
 		cJSON_AddItemToArray(files, cJSON_CreateString(path));
 	}
 	if (env_file) {
-		cleanup_free char *path = absolute(env_file, err);
+		cleanup_free char *path = cli_absolute(env_file, err);
 		if (!path)
 			return err_wrap(err, "--env-file");
 		if (!compose->n)
@@ -139,29 +114,49 @@ static int add_files(cJSON *args, const struct arg_list *compose, const char *en
 	return 0;
 }
 
+/* What may reach out of the session: checked here, so that a wrong word is a wrong command line. */
+static int add_allowed(cJSON *args, const struct arg_list *allow, struct err *err)
+{
+	cleanup_json cJSON *ids = json_array();
+	for (size_t i = 0; i < allow->n; i++)
+		if (lint_allow(ids, allow->items[i], err))
+			return err_wrap(err, "--allow");
+	if (ids->child)
+		json_add(args, "allow", TAKE(ids));
+	return 0;
+}
+
+static void add_texts(cJSON *args, const char *key, const struct arg_list *list)
+{
+	if (list->n)
+		json_add(args, key, cJSON_CreateStringArray(list->items, (int)list->n));
+}
+
 static int verb_start(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	bool json = false;
 	const char *env_file = NULL;
-	struct arg_list services = {0}, compose = {0};
+	struct arg_list services = {0}, compose = {0}, profiles = {0}, allow = {0};
 	const struct arg table[] = {{"json", ARG_FLAG, &json},
 	                            {"service", ARG_LIST, &services},
 	                            {"compose", ARG_LIST, &compose},
 	                            {"env-file", ARG_TEXT, &env_file},
+	                            {"profile", ARG_LIST, &profiles},
+	                            {"allow", ARG_LIST, &allow},
 	                            {0}};
-	struct args a = {
-	        "codefoundry session start [NAME] [--service S]… [--compose FILE]… [--env-file FILE] [--json]"
-	        "   e.g. session start demo",
-	        table, .most = 1};
+	struct args a = {"codefoundry session start [NAME] [--service S]… [--compose FILE]… [--env-file "
+	                 "FILE] [--profile P]…"
+	                 " [--allow=ID,ID] [--json]   e.g. session start demo",
+	                 table, .most = 1};
 	if (args_parse(&a, argc, argv, err))
 		return -1;
 	cleanup_json cJSON *args = json_object();
-	if (add_files(args, &compose, env_file, err))
+	if (add_files(args, &compose, env_file, err) || add_allowed(args, &allow, err))
 		return -1;
 	if (a.n)
 		json_add_text(args, "name", a.words[0]);
-	if (services.n)
-		json_add(args, "services", cJSON_CreateStringArray(services.items, (int)services.n));
+	add_texts(args, "services", &services);
+	add_texts(args, "profiles", &profiles);
 	return operate(cfg, "session.start", TAKE(args), json, print_started, err);
 }
 

@@ -1,10 +1,14 @@
 #include "cli/cli.h"
 #include "cli/term.h"
+#include "core/mem.h"
 #include "core/str.h"
 #include "core/text.h"
+#include <errno.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define VERBS_MAX 24
@@ -18,6 +22,27 @@ const char *cli_owner(void)
 	else
 		snprintf(owner, sizeof(owner), "cli:%u", (unsigned)geteuid());
 	return owner;
+}
+
+char *cli_absolute(const char *path, struct err *err)
+{
+	char cwd[PATH_MAX];
+	struct stat s;
+	if (stat(path, &s) || access(path, R_OK)) {
+		err_sys(err, errno, "%s", path);
+		return NULL;
+	}
+	if (!S_ISREG(s.st_mode)) {
+		err_set(err, ERR_INVALID, "%s is no file", path);
+		return NULL;
+	}
+	if (*path == '/')
+		return mem_strdup(path);
+	if (!getcwd(cwd, sizeof(cwd))) {
+		err_sys(err, errno, "current directory");
+		return NULL;
+	}
+	return mem_printf("%s/%s", cwd, path);
 }
 
 int cli_run_job(struct state *st, const char *kind, const cJSON *args, const char *session, bool json,

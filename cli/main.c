@@ -32,6 +32,8 @@ static const struct command commands[] = {
          false},
         {"job", "list show cancel", cli_job, false},
         {"test", "run list history", cli_test, false},
+        {"compose", "lint resolve: what of a compose file reaches out of a session, without starting it",
+         cli_compose, false},
         {"image", "build save show: the container image, made of this program", cli_image, false},
         {"info", "What this installation is: version, folders, engine, limits", cli_info, false},
         {"clean", "Remove everything it made on this machine; shows it and asks first", cli_clean, false},

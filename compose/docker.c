@@ -144,6 +144,7 @@ static const struct {
                               "Id"},
         [DOCKER_NETWORK] = {"network", "/networks?", "/networks", "", NULL, "Id"},
         [DOCKER_VOLUME] = {"volume", "/volumes?", "/volumes", "?force=1", "Volumes", "Name"},
+        [DOCKER_IMAGE] = {"image", "/images/json?", "/images", "", NULL, "Id"},
 };
 
 const char *docker_kind_name(enum docker_kind kind)
@@ -176,16 +177,37 @@ static cJSON *ports_of(const cJSON *given)
 	return ports;
 }
 
+/* One without a tag has null, or "<none>:<none>". */
+static cJSON *tags_of(const cJSON *given)
+{
+	cJSON *tags = json_array();
+
+	for (const cJSON *t = given ? given->child : NULL; t; t = t->next)
+		if (cJSON_IsString(t) && t->valuestring[0] != '<')
+			cJSON_AddItemToArray(tags, cJSON_CreateString(t->valuestring));
+	return tags;
+}
+
+static const char *name_of(enum docker_kind kind, const cJSON *given)
+{
+	if (kind == DOCKER_CONTAINER)
+		return own_name(json_at(given, "Names"));
+	return json_text_or(given, kind == DOCKER_IMAGE ? "RepoTags.0" : "Name", "");
+}
+
 static cJSON *object_of(enum docker_kind kind, const cJSON *given)
 {
+	static const char digest[] = "sha256:";
 	cJSON *o = json_object();
 	const cJSON *labels = json_at(given, "Labels");
+	const char *id = json_text_or(given, kinds[kind].id, "");
 	bool container = kind == DOCKER_CONTAINER;
 
-	json_add_text(o, "id", json_text_or(given, kinds[kind].id, ""));
-	json_add_text(o, "name",
-	              container ? own_name(json_at(given, "Names")) : json_text_or(given, "Name", ""));
+	json_add_text(o, "id", id + (strncmp(id, digest, strlen(digest)) ? 0 : strlen(digest)));
+	json_add_text(o, "name", name_of(kind, given));
 	json_add(o, "labels", cJSON_IsObject(labels) ? cJSON_Duplicate(labels, true) : json_object());
+	if (kind == DOCKER_IMAGE)
+		json_add(o, "tags", tags_of(json_at(given, "RepoTags")));
 	if (container) {
 		json_add_text(o, "state", json_text_or(given, "State", ""));
 		json_add_text(o, "status", json_text_or(given, "Status", ""));

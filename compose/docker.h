@@ -52,17 +52,18 @@ cJSON *docker_inspect(const char *id, struct err *err);
 int docker_call(const char *method, const char *path, const cJSON *body, int64_t timeout_ms, cJSON **reply,
                 struct err *err);
 
-enum docker_kind { DOCKER_CONTAINER, DOCKER_NETWORK, DOCKER_VOLUME, DOCKER_KINDS };
-/** "container", "network", "volume". */
+enum docker_kind { DOCKER_CONTAINER, DOCKER_NETWORK, DOCKER_VOLUME, DOCKER_IMAGE, DOCKER_KINDS };
+/** "container", "network", "volume", "image". */
 const char *docker_kind_name(enum docker_kind kind);
 
 /** All objects of ${kind}, stopped containers too, that carry every label of ${labels} ("key" or "key=value", NULL-terminated): an array of
  * {"id","name","labels":{…}} and for containers {"state":"running|exited|created|…","status":"Up 3 seconds (healthy)","image",
- * "created":unix s,"ports":[{"ip","host","container","protocol"}]}. NULL with ${err}. */
+ * "created":unix s,"ports":[{"ip","host","container","protocol"}]}, for images "tags" (["name:version"…]; their name is the first). NULL with ${err}. */
 cJSON *docker_list(enum docker_kind kind, const char *const labels[], struct err *err);
 
 /** Remove by id (also its anonymous volumes), by force where there is force; one that is gone already, or that somebody else removes
- * right now, is fine. ERR_BUSY: a network or volume that is in use. */
+ * right now, is fine. An image may be named by one of its names, and only loses that one while it has others. ERR_BUSY: a network, volume
+ * or image that is in use. */
 int docker_remove(enum docker_kind kind, const char *id, struct err *err);
 
 /** Percent-encode ${text} for use in a path or query; the caller frees it. */

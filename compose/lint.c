@@ -151,6 +151,26 @@ int lint_allow(cJSON *allow, const char *list, struct err *err)
 	return 0;
 }
 
+cJSON *lint_policy(const struct config *cfg, const cJSON *asked, struct err *err)
+{
+	cleanup_json cJSON *allow = json_array();
+	const cJSON *one;
+	const char *set = config_text(cfg, "COMPOSE_ALLOW");
+	if (set && lint_allow(allow, set, err)) {
+		err->code = ERR_CONFIG;
+		err_wrap(err, "COMPOSE_ALLOW");
+		return NULL;
+	}
+	cJSON_ArrayForEach(one, asked)
+	{
+		if (lint_allow(allow, cJSON_IsString(one) ? one->valuestring : "?", err)) {
+			err_wrap(err, "--allow");
+			return NULL;
+		}
+	}
+	return TAKE(allow);
+}
+
 /* -- for people -- */
 
 char *lint_place(const cJSON *finding)

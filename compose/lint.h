@@ -4,6 +4,7 @@
 #ifndef COMPOSE_LINT_H
 #define COMPOSE_LINT_H
 
+#include "core/config.h"
 #include "core/err.h"
 #include "core/json.h"
 #include "core/str.h"
@@ -72,6 +73,10 @@ bool lint_allowed(const cJSON *allow, enum lint_rule rule);
 
 /** Add the ids of comma list ${list} to ${allow}, each once. ERR_USAGE for one that there is not, or that nobody may allow: names those there are. */
 int lint_allow(cJSON *allow, const char *list, struct err *err);
+
+/** What may pass: the ids of the operator's COMPOSE_ALLOW (ERR_CONFIG) and those of ${asked}, an array of comma lists (may be NULL). The caller deletes
+ * it. NULL with ${err}. */
+cJSON *lint_policy(const struct config *cfg, const cJSON *asked, struct err *err);
 
 /** How many of ${findings} have ${action}. */
 int lint_count(const cJSON *findings, enum lint_action action);

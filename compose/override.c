@@ -1,4 +1,6 @@
 #include "compose/override.h"
+#include "compose/built.h"
+#include "compose/lint.h"
 #include "compose/provider.h"
 #include "compose/share.h"
 #include "core/mem.h"
@@ -110,6 +112,19 @@ static void copied(struct str *out, int depth, const cJSON *item)
 	str_add(out, " # as in the base\n");
 }
 
+/* One label; in a list where the base has one, for podman-compose merges no map into a list. */
+static void label(struct str *out, int depth, bool list, const char *key, const char *text, const char *why)
+{
+	if (!list) {
+		line(out, depth, key, text, why);
+		return;
+	}
+	cleanup_free char *both = mem_printf("%s=%s", key, text);
+	str_addf(out, "%*s- ", depth * 2, "");
+	scalar(out, both, true);
+	str_addc(out, '\n');
+}
+
 static void add_labels(const struct override *o, struct str *out, const char *service, const cJSON *base)
 {
 	char expires[32], when[64];
@@ -127,7 +142,6 @@ static void add_labels(const struct override *o, struct str *out, const char *se
 	              {LABEL_EXPIRES, expires, when[0] ? when : NULL},
 	              {LABEL_SERVICE, service, NULL}};
 	str_add(out, "    labels: # by these everything of the session is found and removed\n");
-	/* podman-compose merges no map into a list */
 	bool list = cJSON_IsArray(base);
 	const cJSON *item;
 	for (item = cJSON_IsObject(base) && must_repeat(o) ? base->child : NULL; item; item = item->next) {
@@ -138,16 +152,8 @@ static void add_labels(const struct override *o, struct str *out, const char *se
 			copied(out, 3, item);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(labels); i++) {
-		if (!labels[i].text)
-			continue;
-		if (list) {
-			cleanup_free char *both = mem_printf("%s=%s", labels[i].key, labels[i].text);
-			str_add(out, "      - ");
-			scalar(out, both, true);
-			str_addc(out, '\n');
-		} else {
-			line(out, 3, labels[i].key, labels[i].text, labels[i].why);
-		}
+		if (labels[i].text)
+			label(out, 3, list, labels[i].key, labels[i].text, labels[i].why);
 	}
 }
 
@@ -306,6 +312,22 @@ static int check_name(const char *project, const char *kind, const char *name, s
 	return 0;
 }
 
+/* Its own image, whatever the file calls it, by whose labels it is found. */
+static void add_image(const struct override *o, struct str *out, const cJSON *service)
+{
+	const char *name = json_text(service, "name");
+	if (!json_bool(service, "build", false))
+		return;
+	cleanup_free char *image = built_name(o->name, name);
+	bool list = cJSON_IsArray(json_at(base_of(o, "services", name), "build.labels"));
+	line(out, 2, "image", image, "built for this session");
+	str_add(out,
+	        "    build:\n      labels: # its containers inherit them, so they are not the containers'\n");
+	label(out, 4, list, BUILT_INSTALL, o->install, "this installation");
+	label(out, 4, list, BUILT_SESSION, o->uuid, "this session");
+	label(out, 4, list, BUILT_NAME, image, "else it was built on this one by somebody");
+}
+
 static int add_service(const struct override *o, struct str *out, const cJSON *service,
                        const struct share *memory, const struct share *cpu, struct err *err)
 {
@@ -322,6 +344,7 @@ static int add_service(const struct override *o, struct str *out, const cJSON *s
 		str_addf(out, "    container_name: \"%s-%s\" # so that sessions run side by side\n", o->name,
 		         name);
 	add_labels(o, out, name, NULL);
+	add_image(o, out, service);
 	if (add_environment(o, out, name, err) || add_ports(o, out, service, err))
 		return -1;
 	add_limits(o, out, name, memory->given, cpu->given);
@@ -405,19 +428,26 @@ static void add_base(struct str *out, const cJSON *base)
 	}
 }
 
-/* Podman tells of each network that its addresses are given by "host-local", which docker-compose 1.29 takes for a change when it finds the
- * network there, unless the file says so too. */
-static void add_ipam(const struct override *o, struct str *out, const cJSON *base, const char *subnet)
+/* A subnet that the file gives it stands in the base, to which a list here would only be added. Podman tells of each network that its
+ * addresses are given by "host-local", which docker-compose 1.29 takes for a change when it finds the network there, unless the file says
+ * so too. */
+static void add_ipam(const struct override *o, struct str *out, const cJSON *repeated, const char *name,
+                     const char *subnet)
 {
-	const cJSON *item;
+	const cJSON *item, *own = json_at(repeated, "ipam");
+	bool fixed = cJSON_GetObjectItemCaseSensitive(json_at(o->project, "fixed"), name);
+	if (fixed && !own)
+		return;
 	str_add(out, "    ipam:\n");
-	cJSON_ArrayForEach(item, json_at(base, "ipam"))
+	cJSON_ArrayForEach(item, own)
 	{
-		if (strcmp(item->string, "config") != 0 && !cJSON_IsNull(item))
+		if ((fixed || strcmp(item->string, "config") != 0) && !cJSON_IsNull(item))
 			copied(out, 3, item);
 	}
 	if (o->podman && !strcmp(json_text_or(o->project, "provider", ""), PROVIDER_V1))
 		str_add(out, "      options:\n        driver: host-local # as Podman will say\n");
+	if (fixed)
+		return;
 	str_add(out, "      config:\n        - subnet: ");
 	scalar(out, subnet, false);
 	str_add(out, " # leased, so that no two sessions overlap\n");
@@ -446,9 +476,24 @@ static int add_objects(const struct override *o, struct str *out, const char *ki
 		add_base(out, repeated);
 		add_labels(o, out, NULL, json_at(base, "labels"));
 		if (networks)
-			add_ipam(o, out, repeated, subnet);
+			add_ipam(o, out, repeated, name, subnet);
 	}
 	return 0;
+}
+
+/* What of the file reaches out of this session because somebody let it. */
+static void add_allowed(const struct override *o, struct str *out)
+{
+	const cJSON *one;
+	cJSON_ArrayForEach(one, json_at(o->project, "findings"))
+	{
+		if (strcmp(json_text_or(one, "action", ""), "allowed") != 0)
+			continue;
+		cleanup_free char *place = lint_place(one), *what = lint_what(one),
+		                  *text = mem_printf("%s: %s", place, what);
+		text_blank(text, "");
+		str_addf(out, "# Not isolated, by --allow=%s: %s\n", json_text_or(one, "rule", ""), text);
+	}
 }
 
 int override_write(const struct override *o, struct str *out, struct err *err)
@@ -462,6 +507,7 @@ int override_write(const struct override *o, struct str *out, struct err *err)
 	         "environment.\n"
 	         "# Made by codefoundry, do not edit: it is written anew whenever the session is started.\n",
 	         session);
+	add_allowed(o, out);
 	if (add_services(o, out, err) || add_objects(o, out, "networks", err) ||
 	    add_objects(o, out, "volumes", err))
 		return -1;

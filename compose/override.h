@@ -22,7 +22,7 @@ struct override {
 	int64_t expires_s;     /* Unix seconds */
 	const cJSON *services; /* names to start; NULL: all */
 	const cJSON *ports;    /* [{"port":host,"service","target":n,"protocol"}], published on 127.0.0.1 */
-	const cJSON *subnets;  /* {"net":"10.213.0.64/26"…}: one for each network of the project */
+	const cJSON *subnets;  /* {"net":"10.213.0.64/26"…}: one for each network of the project that is its own */
 	const cJSON *environment; /* {"service":{KEY:text}…}: added to a service's own; may hold secrets */
 	int64_t memory_mib;       /* of the whole session, shared out to its services; 0: no limit */
 	int64_t cpu_percent;      /* of one CPU, the same; 0: no limit */

@@ -33,6 +33,12 @@ const struct setting provider_settings[] = {
          .type = SETTING_TEXT,
          .group = "Containers",
          .help = "The compose file sessions are made from (unset: the built-in stack)"},
+        {.key = "COMPOSE_ALLOW",
+         .type = SETTING_TEXT,
+         .group = "Containers",
+         .help = "What compose files may reach outside their session, as ids of `codefoundry compose lint`, "
+                 "comma "
+                 "separated (host-bind,external-network); unset: nothing"},
         {.key = "DOCKER_HOST",
          .type = SETTING_TEXT,
          .group = "Containers",

@@ -189,12 +189,12 @@ TEST_DOCKER int test_docker_wait(const char *id)
 	return code;
 }
 
-/** Number of objects of all kinds with the test's label. */
+/** Number of objects of all kinds but images with the test's label. */
 TEST_DOCKER int test_docker_count(const struct test_docker *t)
 {
 	int n = 0;
 
-	for (int kind = 0; kind < DOCKER_KINDS; kind++) {
+	for (int kind = 0; kind < DOCKER_IMAGE; kind++) {
 		struct err err;
 		cJSON *list = docker_list(kind, (const char *const[]){t->label, NULL}, &err);
 		if (!list)

@@ -117,8 +117,11 @@ cJSON *compose_found(struct state *st, struct err *err)
 	enum docker_kind kind = DOCKER_CONTAINER;
 	provider_open(st->cfg, st->dir);
 	for (; docker_expected() && kind < DOCKER_KINDS && (lists[kind] = docker_list(kind, all, err));
-	     kind++)
+	     kind++) {
+		if (kind == DOCKER_IMAGE)
+			compose_leave_built(lists[kind]);
 		most += (size_t)cJSON_GetArraySize(lists[kind]);
+	}
 	if (!docker_expected() || kind == DOCKER_KINDS) {
 		f.pieces = mem_alloc((most + 1) * sizeof(*f.pieces));
 		for (kind = DOCKER_CONTAINER; kind < DOCKER_KINDS; kind++)

@@ -1,3 +1,4 @@
+#include "compose/built.h"
 #include "compose/override.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -9,12 +10,29 @@ const char *compose_label(const cJSON *object, const char *label)
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(json_at(object, "labels"), label));
 }
 
+void compose_leave_built(cJSON *images)
+{
+	cJSON *next;
+	for (cJSON *one = images ? images->child : NULL; one; one = next) {
+		next = one->next;
+		if (built_is(one))
+			built_relabel(one);
+		else
+			cJSON_Delete(cJSON_DetachItemViaPointer(images, one));
+	}
+}
+
 cJSON *compose_objects(struct state *st, const char *uuid, enum docker_kind kind, struct err *err)
 {
-	cleanup_free char *install = mem_printf(LABEL_INSTALL "=%s", st->install),
-	                  *session = uuid ? mem_printf(LABEL_SESSION "=%s", uuid) : mem_strdup(LABEL_SESSION);
-	const char *const labels[] = {install, session, NULL};
-	return docker_list(kind, labels, err);
+	bool image = kind == DOCKER_IMAGE;
+	const char *session = image ? BUILT_SESSION : LABEL_SESSION;
+	cleanup_free char *install = mem_printf("%s=%s", image ? BUILT_INSTALL : LABEL_INSTALL, st->install),
+	                  *own = uuid ? mem_printf("%s=%s", session, uuid) : mem_strdup(session);
+	const char *const labels[] = {install, own, NULL};
+	cJSON *list = docker_list(kind, labels, err);
+	if (image)
+		compose_leave_built(list);
+	return list;
 }
 
 cJSON *compose_containers(struct state *st, const struct session_row *row, const char *service,
@@ -58,22 +76,40 @@ static int stranger(const char *project, enum docker_kind kind, const cJSON *obj
 	               kind == DOCKER_CONTAINER ? "label" : "name");
 }
 
+/* Whether ${object} is called like something that the tool would make for ${row}, and so take it for its own. */
+static bool is_called_alike(const struct session_row *row, enum docker_kind kind, const cJSON *object)
+{
+	const cJSON *check;
+	const char *project = json_text_or(row->spec, "project", "");
+	cleanup_free char *prefix = mem_printf("%s_", project);
+	if (kind == DOCKER_CONTAINER) /* listed by the project's label */
+		return true;
+	if (kind != DOCKER_IMAGE)
+		return !strncmp(json_text_or(object, "name", ""), prefix, strlen(prefix));
+	cJSON_ArrayForEach(check, json_at(row->spec, "checks"))
+	{
+		cleanup_free char *name = built_name(project, check->string);
+		if (json_bool(check, "build", false) && built_is_called(object, name))
+			return true;
+	}
+	return false;
+}
+
 int compose_alone(struct state *st, const struct session_row *row, struct err *err)
 {
 	const char *project = json_text_or(row->spec, "project", "");
-	cleanup_free char *label = mem_printf(LABEL_PROJECT "=%s", project),
-	                  *prefix = mem_printf("%s_", project);
+	cleanup_free char *label = mem_printf(LABEL_PROJECT "=%s", project);
 	for (enum docker_kind kind = DOCKER_CONTAINER; kind < DOCKER_KINDS; kind++) {
 		const char *const labels[] = {kind == DOCKER_CONTAINER ? label : NULL, NULL};
 		cleanup_json cJSON *list = docker_list(kind, labels, err);
-		const cJSON *one;
+		cJSON *one;
 		if (!list)
 			return -1;
 		cJSON_ArrayForEach(one, list)
 		{
-			bool named = kind == DOCKER_CONTAINER ||
-			             !strncmp(json_text_or(one, "name", ""), prefix, strlen(prefix));
-			if (named && !is_mine(st, row, one))
+			if (kind == DOCKER_IMAGE)
+				built_relabel(one);
+			if (is_called_alike(row, kind, one) && !is_mine(st, row, one))
 				return stranger(project, kind, one, err);
 		}
 	}
@@ -102,6 +138,16 @@ static void explain_network(const char *id, struct err *err)
 		         json_text_or(network, "Name", id), str_text(&names), id);
 }
 
+/* An image that somebody gave another name is left to him under that one. */
+static int remove_object(enum docker_kind kind, const cJSON *object, struct err *err)
+{
+	const cJSON *label = cJSON_GetObjectItemCaseSensitive(json_at(object, "labels"), BUILT_NAME);
+	bool shared = kind == DOCKER_IMAGE && cJSON_GetArraySize(json_at(object, "tags")) > 1;
+	return docker_remove(
+	        kind, shared && cJSON_IsString(label) ? label->valuestring : json_text_or(object, "id", ""),
+	        err);
+}
+
 static int sweep_kind(struct state *st, const struct session_row *row, enum docker_kind kind, struct err *err)
 {
 	cleanup_json cJSON *list = compose_objects(st, row->uuid, kind, err);
@@ -111,7 +157,7 @@ static int sweep_kind(struct state *st, const struct session_row *row, enum dock
 	{
 		struct err why = {0};
 		const char *id = json_text_or(one, "id", "");
-		if (docker_remove(kind, id, &why) == 0)
+		if (remove_object(kind, one, &why) == 0)
 			continue;
 		if (kind == DOCKER_NETWORK)
 			explain_network(id, &why);
@@ -122,7 +168,7 @@ static int sweep_kind(struct state *st, const struct session_row *row, enum dock
 	return rc;
 }
 
-/* Containers first: networks and volumes are in use as long as they are there. */
+/* Containers first: networks, volumes and images are in use as long as they are there. */
 int compose_sweep(struct state *st, const struct session_row *row, struct err *err)
 {
 	struct err first = {0};

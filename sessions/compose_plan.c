@@ -1,5 +1,6 @@
 /* Before and while a session of containers is made: what its file needs, and the files it is made from. */
 #include "compose/image.h"
+#include "compose/lint.h"
 #include "compose/override.h"
 #include "compose/stack.h"
 #include "core/file.h"
@@ -143,19 +144,40 @@ static cJSON *taken_subnets(struct err *err)
 	return taken;
 }
 
+/* The networks that are given a subnet. */
+static cJSON *free_networks(const cJSON *project)
+{
+	cJSON *names = json_array();
+	const cJSON *one;
+	cJSON_ArrayForEach(one, json_at(project, "networks"))
+	{
+		if (!cJSON_GetObjectItemCaseSensitive(json_at(project, "fixed"), one->valuestring))
+			cJSON_AddItemToArray(names, cJSON_CreateString(one->valuestring));
+	}
+	return names;
+}
+
+static bool has_own_network(const cJSON *project, const char *service)
+{
+	return !json_text(cJSON_GetObjectItemCaseSensitive(json_at(project, "base.services"), service),
+	                  "network_mode");
+}
+
 static int want(struct state *st, const cJSON *project, const cJSON *services, struct lease_wants *wants,
                 struct err *err)
 {
 	const cJSON *name;
 	wants->ports = json_array();
-	wants->networks = cJSON_Duplicate(json_at(project, "networks"), true);
+	wants->networks = free_networks(project);
+	wants->fixed = cJSON_Duplicate(json_at(project, "fixed"), true);
 	cJSON_ArrayForEach(name, services)
 	{
 		const cJSON *service = service_of(project, name->valuestring);
 		const char *role = json_text(service, "role");
 		want_ports(service, wants->ports);
 		/* room for one session inside: each published port costs a docker-proxy of 3 MB */
-		if (role && !strcmp(role, ROLE_RUNNER) && config_int(st->cfg, "SESSION_NESTED_PORTS") > 0)
+		if (role && !strcmp(role, ROLE_RUNNER) && has_own_network(project, name->valuestring) &&
+		    config_int(st->cfg, "SESSION_NESTED_PORTS") > 0)
 			wants->nested = lease_stack_ports();
 	}
 	wants->taken = taken_subnets(err);
@@ -238,16 +260,18 @@ static cJSON *load_project(struct job *job, const struct provider *tool, char **
 	const char *files[17];
 	size_t n = files_of(job, files, ARRAY_LEN(files) - 1);
 	cleanup_free char *cache = state_path(st, COMPOSE_CACHE);
-	if (dir_make(cache, 0700, err) || (!n && !(*image = image_reference(cache, err))))
+	cleanup_json cJSON *allow = lint_policy(st->cfg, json_at(job_args(job), "allow"), err);
+	if (!allow || dir_make(cache, 0700, err) || (!n && !(*image = image_reference(cache, err))))
 		return NULL;
-	cleanup_json cJSON *project =
-	        project_load(&(struct project_ask){.provider = tool,
-	                                           .files = files,
-	                                           .env_file = json_text(job_args(job), "env_file"),
-	                                           .image = *image,
-	                                           .cache_dir = cache,
-	                                           .job = job},
-	                     err);
+	const struct project_ask ask = {.provider = tool,
+	                                .files = files,
+	                                .env_file = json_text(job_args(job), "env_file"),
+	                                .image = *image,
+	                                .profiles = json_at(job_args(job), "profiles"),
+	                                .allow = allow,
+	                                .cache_dir = cache,
+	                                .job = job};
+	cleanup_json cJSON *project = project_load(&ask, err);
 	return project && project_verdict(project, err) == 0 ? TAKE(project) : NULL;
 }
 
@@ -269,6 +293,7 @@ int compose_plan(struct job *job, struct session_row *row, struct lease_wants *w
 	json_add_bool(row->spec, "podman", docker_is_podman());
 	json_add_text(row->spec, "project", name);
 	json_add(row->spec, "files", cJSON_Duplicate(json_at(project, "files"), true));
+	json_add(row->spec, "isolation", cJSON_Duplicate(json_at(project, "findings"), true));
 	json_add(row->spec, "checks", checks_of(project, services));
 	json_add_bool(row->spec, "stack", service_with_role(row, ROLE_TELEGRAM) != NULL);
 	int rc = want(st, project, services, wants, err);

@@ -15,7 +15,7 @@
 /*
  * What plan keeps in row->spec besides "services":
  *  "provider": name of the tool, "podman": whether the engine is, "project": name of the compose project, "files": [absolute paths],
- *  "stack": whether it is our own, so that it can be talked to and tested,
+ *  "isolation": [findings of lint.h], "stack": whether it is our own, so that it can be talked to and tested,
  *  "checks": {"service": {"role"?, "healthcheck": bool, "oneshot": bool, "replicas": n, "needs": [services to be started first],
  *   "after": [those of them that must be healthy by then]}}
  * and in row->plan, for prepare only: {"project": {…project.h…}, "image"?: reference}.
@@ -28,6 +28,10 @@ int compose_launch(struct job *job, const struct session_row *row, struct err *e
 /** Run the compose tool of ${row} on its frozen files with ${args}; ${job} may be NULL. */
 int compose_tool(struct state *st, const struct session_row *row, const char *const *args, int64_t timeout_ms,
                  struct job *job, struct err *err);
+
+/** Leave of ${images}, which docker_list() gave, those that were built for sessions, of whatever installation, with the labels of other
+ * objects: they are found by labels of their own (built.h). */
+void compose_leave_built(cJSON *images);
 
 /** The objects of ${kind} that belong to session ${uuid} (NULL: to any of this installation's) as docker_list() gives
  * them. NULL with ${err}. */
@@ -45,7 +49,7 @@ cJSON *compose_container(struct state *st, const struct session_row *row, const 
                          struct err *err);
 
 /** Whether nobody else uses the names of ${row}'s project: 0, or -1 with ERR_EXISTS naming a container of another compose project of
- * that name, or a network or volume that is called like one of its. The compose tool would take them for its own. */
+ * that name, or a network, volume or image that is called like one of its. The compose tool would take them for its own. */
 int compose_alone(struct state *st, const struct session_row *row, struct err *err);
 
 /** Remove whatever still carries the labels of ${row}, by id. 0 when nothing is left. */

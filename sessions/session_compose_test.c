@@ -22,9 +22,11 @@ static const char parallel_file[] =
 static void assert_labels(struct test_state *t, const char *uuid, const char *name)
 {
 	for (enum docker_kind kind = DOCKER_CONTAINER; kind < DOCKER_KINDS; kind++) {
+		static const int wanted[DOCKER_KINDS] = {
+		        [DOCKER_CONTAINER] = 2, [DOCKER_NETWORK] = 1, [DOCKER_VOLUME] = 1};
 		cleanup_json cJSON *list = objects(t, uuid, kind);
 		const cJSON *one;
-		assert_int_equal(cJSON_GetArraySize(list), kind == DOCKER_CONTAINER ? 2 : 1);
+		assert_int_equal(cJSON_GetArraySize(list), wanted[kind]);
 		cJSON_ArrayForEach(one, list)
 		{
 			const cJSON *labels = json_at(one, "labels");

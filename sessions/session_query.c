@@ -113,6 +113,8 @@ cJSON *session_show(struct state *st, const char *name, struct err *err)
 	if (!j)
 		return NULL;
 	json_add_text(j, "dir", row.dir);
+	if (json_at(row.spec, "isolation"))
+		json_add(j, "isolation", cJSON_Duplicate(json_at(row.spec, "isolation"), true));
 	if (receipt_add_open(st, row.uuid, j, err) == 0)
 		return j;
 	cJSON_Delete(j);

@@ -235,24 +235,42 @@ static int take_up(struct job *job, char **name, struct err *err)
 
 /* -- the kind -- */
 
-/* Files are named by who sits at this machine: a chat could point at any. */
+static bool are_texts(const cJSON *list, const char *begin)
+{
+	const cJSON *one;
+	bool good = cJSON_GetArraySize(list) > 0;
+	cJSON_ArrayForEach(one, list) good &=
+	        cJSON_IsString(one) && !strncmp(one->valuestring, begin, strlen(begin));
+	return good;
+}
+
+/* Files are named by who sits at this machine, and what of them may reach out of a session: a chat could point at any. */
 static int check_files(struct job *job, struct err *err)
 {
-	const cJSON *files = json_at(job_args(job), "compose"), *one;
-	const char *env_file = json_text(job_args(job), "env_file");
-	if (!files && !json_at(job_args(job), "env_file"))
+	static const char *const ours[] = {"compose", "env_file", "profiles", "allow"};
+	const cJSON *args = job_args(job);
+	const char *env_file = json_text(args, "env_file");
+	bool any = false;
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		any |= json_at(args, ours[i]) != NULL;
+	if (!any)
 		return 0;
 	if (strncmp(job_owner(job), OWNER_CLI, strlen(OWNER_CLI)) != 0)
-		return err_set(err, ERR_DENIED,
-		               "a compose file is named in a terminal of this machine only: "
-		               "codefoundry session start --compose FILE");
-	bool good = cJSON_GetArraySize(files) > 0 &&
-	            (!json_at(job_args(job), "env_file") || (env_file && *env_file == '/'));
-	cJSON_ArrayForEach(one, files) good &= cJSON_IsString(one) && *one->valuestring == '/';
-	return good ? 0
-	            : err_set(err, ERR_INVALID,
-	                      "compose is a list of absolute paths, and env_file, which goes with it, is "
-	                      "one");
+		return err_set(
+		        err, ERR_DENIED,
+		        "a compose file, its profiles and what it may reach are named in a terminal of this "
+		        "machine only: codefoundry session start --compose FILE");
+	bool files = (!json_at(args, "compose") && !json_at(args, "env_file")) ||
+	             (are_texts(json_at(args, "compose"), "/") &&
+	              (!json_at(args, "env_file") || (env_file && *env_file == '/')));
+	if (!files)
+		return err_set(
+		        err, ERR_INVALID,
+		        "compose is a list of absolute paths, and env_file, which goes with it, is one");
+	if ((json_at(args, "profiles") && !are_texts(json_at(args, "profiles"), "")) ||
+	    (json_at(args, "allow") && !are_texts(json_at(args, "allow"), "")))
+		return err_set(err, ERR_INVALID, "profiles and allow are lists of names");
+	return 0;
 }
 
 /* A warm one was taken: it is healthy already. */

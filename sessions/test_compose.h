@@ -155,13 +155,14 @@ static inline void assert_objects(struct test_state *t, int containers, int netw
 static inline void assert_gone(struct test_state *t)
 {
 	assert_objects(t, 0, 0, 0);
+	assert_int_equal(object_count(t, DOCKER_IMAGE), 0);
 	assert_nothing_left(t);
 }
 
 static inline void assert_receipt(const cJSON *receipt)
 {
-	static const char *const keys[] = {"containers", "networks", "volumes", "ports",
-	                                   "files",      "leases",   "rows"};
+	static const char *const keys[] = {"containers", "networks", "volumes", "images",
+	                                   "ports",      "files",    "leases",  "rows"};
 	assert_true(json_bool(receipt, "ok", false));
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		assert_int_equal(json_int(receipt, keys[i], -1), 0);
