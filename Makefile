@@ -283,13 +283,17 @@ mutants: $(BUILD)/test/tests/mutants ## Every planted defect must be caught by i
 	@$(MAKE) --no-print-directory MUTANTS=1 build
 	@$< build/mutants/codefoundry tests/mutants.yml
 
-# Every operation on a session hurt at every step by every fault, in a network and with a dockerd of its own (half an hour).
+# Every operation on a session hurt at every step by every fault, in a network and with a dockerd of its own. It takes an hour;
 # `make test` runs a part of it.
 .PHONY: crash-matrix
 CRASH := $(BUILD)/crash/crash_matrix
 CRASHOBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/*.c))
-crash-matrix: test-deps $(CRASH) ## Hurt every step of every operation by every fault; the table is build/crash-matrix.md
-	@$(CRASH) --below --table build/crash-matrix.md; rc=$$?; cat build/crash-matrix.md; exit $$rc
+crash-matrix: test-deps $(CRASH) $(BUILD)/test/sessions/session_storm_test ## Hurt every operation at every step by every fault; writes build/crash-matrix.md
+	@fail=0; $(CRASH) --engine process --below --table build/crash-process.md || fail=1; \
+	 $(CRASH) --engine compose --table build/crash-compose.md || fail=1; \
+	 $(CRASH) --engine compose --provider docker-compose-v2 --every 5 --table build/crash-compose-v2.md || fail=1; \
+	 CF_TEST_STORM=200 $(BUILD)/test/sessions/session_storm_test || fail=1; \
+	 cat build/crash-process.md build/crash-compose.md build/crash-compose-v2.md > build/crash-matrix.md; cat build/crash-matrix.md; exit $$fail
 
 $(CRASH): $(CRASHOBJ) $(BUILD)/libcodefoundry.a
 	@mkdir -p $(@D)

@@ -425,6 +425,8 @@ void cell_run(const struct cell *cell, FILE *out)
 	operate(&r);
 	keep_cache(&r);
 	bool missed = is_there("missed") || (cell->point.source != AT_BEGIN && is_there("plan"));
+	cleanup_free char *plan = cell_path("plan");
+	unlink(plan);            /* what follows is no part of the operation */
 	if (r.fault && missed) { /* in vain: the operation was not hurt */
 		does(&r.t, "session.reap", "{}");
 		go_on(&r);

@@ -2,6 +2,7 @@
 #include "core/mem.h"
 #include "core/str.h"
 #include "tests/crash/crash.h"
+#include <stdlib.h>
 #include <string.h>
 
 #define BELOW (BIT(AT_SQL) | BIT(AT_SPAWN) | BIT(AT_INNER))
@@ -64,7 +65,8 @@ static void write_row(FILE *out, const struct cell *row)
 
 static void write_head(FILE *out, enum engine_kind engine)
 {
-	fprintf(out, "\n### %s\n\n| hurt at |", engine == ON_PROCESS ? "Processes" : "Containers");
+	fprintf(out, "\n### %s%s\n\n| hurt at |", engine == ON_PROCESS ? "Processes" : "Containers, made by ",
+	        engine == ON_PROCESS ? "" : getenv("COMPOSE_PROVIDER"));
 	for (size_t f = 0; f < fault_count; f++)
 		if (column_used(engine, f))
 			fprintf(out, " %s |", faults[f].name);
