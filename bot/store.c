@@ -125,6 +125,8 @@ int store_prune(struct db *db, int64_t now_ms, struct err *err)
 	    db_run(db, err, "DELETE FROM requests WHERE state <> 'open' AND changed_at < ?", "i",
 	           now_ms - DAY_MS) ||
 	    db_run(db, err, "DELETE FROM callbacks WHERE expires_at < ?", "i", now_ms - DAY_MS) ||
+	    db_run(db, err, "DELETE FROM chats WHERE lang IS NULL AND changed_at < ?", "i",
+	           now_ms - 90 * DAY_MS) ||
 	    db_commit(db, err)) {
 		db_rollback(db);
 		return -1;

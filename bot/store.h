@@ -18,7 +18,7 @@ int store_open(struct db **db, const char *dir, struct err *err);
 int store_identify(struct db *db, int64_t bot_id, bool *changed, struct err *err);
 
 /** Delete what is over and older than it can matter: updates and messages after 8 days (a server may repeat an update
- * for 24 h, ids restart after a week), quarantined updates after 30, buttons and requests when they expired. */
+ * for 24 h, ids restart after a week), quarantined updates after 30, buttons and requests when they expired, languages that were noted and not chosen after 90. */
 int store_prune(struct db *db, int64_t now_ms, struct err *err);
 
 /** A group became a supergroup: everything of chat ${from} belongs to chat ${to} now. In a transaction of its own. */

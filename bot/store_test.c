@@ -118,12 +118,19 @@ static void what_is_over_is_pruned(void **state)
 	add(&t, "[{\"update_id\":1},{\"update_id\":2},{\"update_id\":3}]", DAY);
 	assert_ok(journal_done(t.db, 1, err));
 	assert_ok(journal_poison(t.db, 2, err));
+	assert_ok(db_run(t.db, err,
+	                 "INSERT INTO chats (chat, lang, spoken, changed_at) VALUES (1, NULL, 'ru', 1), (2, "
+	                 "'en', 'ru', 1)",
+	                 ""));
 	assert_ok(store_prune(t.db, 8 * DAY, err));
+	assert_int_equal(test_db_int(&t, "SELECT count(*) FROM chats"), 2);
 	assert_int_equal(test_db_int(&t, "SELECT count(*) FROM updates"), 3);
 	assert_ok(store_prune(t.db, 10 * DAY, err));
 	assert_int_equal(test_db_int(&t, "SELECT count(*) FROM updates"), 2);
 	assert_ok(store_prune(t.db, 40 * DAY, err));
 	assert_int_equal(test_db_int(&t, "SELECT count(*) FROM updates"), 1); /* what is open stays */
+	assert_ok(store_prune(t.db, 91 * DAY, err));
+	assert_int_equal(test_db_int(&t, "SELECT chat FROM chats"), 2); /* what was chosen stays */
 	test_db_close(&t);
 }
 
