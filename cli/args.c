@@ -92,8 +92,19 @@ __attribute__((noreturn)) static void print_usage(const struct args *args)
 	exit(0);
 }
 
+static void (*instead)(const struct args *args, int argc, char **argv);
+
+void args_instead(void (*fn)(const struct args *args, int argc, char **argv))
+{
+	instead = fn;
+}
+
 int args_parse(struct args *args, int argc, char **argv, struct err *err)
 {
+	if (instead) {
+		instead(args, argc, argv);
+		exit(fflush(stdout) ? 1 : 0);
+	}
 	struct option longs[ARGS_MAX + 1] = {0};
 	char shorts[2 * ARGS_MAX + 3] = "-:"; /* other words in order, missing values told apart */
 	size_t count = 0;

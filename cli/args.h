@@ -35,6 +35,9 @@ struct args {
 /** Parse argv[1..]. Returns 0, or -1 (ERR_USAGE) with the usage in the message; --help prints the usage and ends the program. */
 int args_parse(struct args *args, int argc, char **argv, struct err *err);
 
+/** From now on args_parse() gives what it was given to ${fn} and ends the program: for completion, which asks what there is to parse. */
+void args_instead(void (*fn)(const struct args *args, int argc, char **argv));
+
 /** Cut `--env FILE` and `--env=FILE` out of argv, wherever before "--". Returns the file or NULL; ${*missing} tells of
  * one without a value. */
 const char *args_take_env(int *argc, char **argv, bool *missing);

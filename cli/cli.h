@@ -29,7 +29,7 @@ typedef int cli_command(const struct config *cfg, int argc, char **argv, struct 
 cli_command cli_up, cli_down, cli_status, cli_health, cli_doctor;
 cli_command cli_session, cli_job, cli_test, cli_chat, cli_info, cli_clean;
 cli_command cli_gateway, cli_bot, cli_worker, cli_telegram;
-cli_command cli_example, cli_image, cli_compose;
+cli_command cli_example, cli_image, cli_compose, cli_completion;
 
 /* A command of a group: `codefoundry session start`. */
 struct cli_verb {

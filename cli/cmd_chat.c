@@ -4,6 +4,7 @@
  * The person and the key stand in STATE_DIR/telegram.json, written by `up`. */
 #include "cli/chat.h"
 #include "cli/cli.h"
+#include "cli/complete.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/mem.h"
@@ -257,12 +258,22 @@ static int read_credentials(struct chat *c, const struct config *cfg, struct err
 	return 0;
 }
 
+static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                        {"wait", required_argument, NULL, 'w'},
+                                        {"user", required_argument, NULL, 'u'},
+                                        {NULL, 0, NULL, 0}};
+
+static int offer_options(void)
+{
+	for (const struct option *o = options; o->name; o++) {
+		cleanup_free char *word = mem_printf("--%s", o->name);
+		complete_offer(word, NULL);
+	}
+	return 0;
+}
+
 static int read_options(struct chat *c, int argc, char **argv, struct err *err)
 {
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-	                                        {"wait", required_argument, NULL, 'w'},
-	                                        {"user", required_argument, NULL, 'u'},
-	                                        {NULL, 0, NULL, 0}};
 	int option;
 
 	optind = 0;
@@ -298,6 +309,8 @@ static int run(struct chat *c, int argc, char **argv, struct err *err)
 
 int cli_chat(const struct config *cfg, int argc, char **argv, struct err *err)
 {
+	if (complete_wanted()) /* what is said behind the options is no option, so it parses them itself */
+		return offer_options();
 	struct chat c = {.wait_ms = WAIT_S * 1000, .view = chat_view_new()};
 	int rc = read_options(&c, argc, argv, err);
 

@@ -98,10 +98,11 @@ static int verb_show(const struct config *cfg, int argc, char **argv, struct err
 static int verb_cancel(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	int64_t id;
+	static const struct arg table[] = {{0}};
+	struct args a = {"codefoundry job cancel NUMBER   e.g. job cancel 7", table, 1, 1};
 	cleanup_state struct state *st = NULL;
-	if (argc != 2)
-		return err_set(err, ERR_USAGE, "usage: codefoundry job cancel NUMBER");
-	if (parse_id(argv[1], &id, err) || state_open(&st, cfg, err) || jobs_cancel(st, id, cli_owner(), err))
+	if (args_parse(&a, argc, argv, err) || parse_id(a.words[0], &id, err) || state_open(&st, cfg, err) ||
+	    jobs_cancel(st, id, cli_owner(), err))
 		return -1;
 	printf("job %lld is asked to end; `codefoundry job show %lld` tells when it has\n", (long long)id,
 	       (long long)id);

@@ -82,8 +82,9 @@ static int verb_run(const struct config *cfg, int argc, char **argv, struct err 
 	                            {"timeout", ARG_INT, &timeout},
 	                            {0}};
 	struct args a = {
-	        "codefoundry test run [--session NAME] [--scenario NAME]… [--file FILE]…   e.g. test run "
-	        "--session demo --format junit --output report.xml",
+	        "codefoundry test run [--session NAME] [--scenario SCENARIO]… [--file FILE]… [--format "
+	        "text|tap|junit|json|html] [--output FILE]   e.g. test run --session demo --format junit "
+	        "--output report.xml",
 	        .table = table};
 	report_fn *report = NULL;
 	cleanup_state struct state *st = NULL;
@@ -198,8 +199,9 @@ static int verb_history(const struct config *cfg, int argc, char **argv, struct 
 int cli_test(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	static const struct cli_verb verbs[] = {
-	        {"run", "run [--session NAME] [--scenario NAME]… [--file FILE]…",
-	         "run scenarios; --format text|tap|junit|json|html, --output, --retry, --repeat, --parallel, "
+	        {"run", "run [--session NAME] [--scenario SCENARIO]…",
+	         "run scenarios; --file, --format text|tap|junit|json|html, --output, --retry, --repeat, "
+	         "--parallel, "
 	         "--timeout",
 	         verb_run},
 	        {"list", "list [--json]", "the scenarios of the regression suite", verb_list},

@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "cli/complete.h"
 #include "cli/term.h"
 #include "core/mem.h"
 #include "core/str.h"
@@ -56,12 +57,27 @@ int cli_run_job(struct state *st, const char *kind, const cJSON *args, const cha
 	return rc;
 }
 
+/* What other parts start is neither offered nor run. */
+static int complete_verb(const struct cli_verb *verbs, const struct config *cfg, int argc, char **argv,
+                         struct err *err)
+{
+	for (; verbs->name; verbs++) {
+		if (argc == 2 && verbs->summary)
+			complete_offer(verbs->name, verbs->summary);
+		if (argc > 2 && verbs->summary && !strcmp(argv[1], verbs->name))
+			return verbs->run(cfg, argc - 1, argv + 1, err);
+	}
+	return 0;
+}
+
 int cli_group(const char *group, const struct cli_verb *verbs, const struct config *cfg, int argc,
               char **argv, struct err *err)
 {
 	const char *names[VERBS_MAX] = {0};
 	cleanup_str struct str list = STR_INIT;
 	size_t shown = 0;
+	if (complete_wanted())
+		return complete_verb(verbs, cfg, argc, argv, err);
 	for (size_t i = 0; verbs[i].name && shown + 1 < VERBS_MAX; i++) {
 		if (argc > 1 && !strcmp(argv[1], verbs[i].name))
 			return verbs[i].run(cfg, argc - 1, argv + 1, err);

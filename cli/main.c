@@ -1,6 +1,7 @@
 /* codefoundry: one program, one table of commands. */
 #include "cli/args.h"
 #include "cli/cli.h"
+#include "cli/complete.h"
 #include "core/init.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -37,6 +38,8 @@ static const struct command commands[] = {
         {"image", "build save show: the container image, made of this program", cli_image, false},
         {"info", "What this installation is: version, folders, engine, limits", cli_info, false},
         {"clean", "Remove everything it made on this machine; shows it and asks first", cli_clean, false},
+        {"completion", "bash, zsh, fish: print what makes a shell complete these commands", cli_completion,
+         false},
         {"settings", "Print every setting with its default, as an example file", cli_example, false},
         {"gateway", "The WebSocket gateway", cli_gateway, true},
         {"bot", "The Telegram bot", cli_bot, true},
@@ -54,7 +57,7 @@ static void print_help(FILE *to)
 		fprintf(to, part ? "\nParts, each in the foreground (`up` runs them together):\n" : "\n");
 		for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 			if (commands[i].part == part)
-				fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].summary);
+				fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
 	}
 	fprintf(to, "\nSettings come from the environment and from FILE (default " DEFAULT_ENV
 	            " in the current directory).\n"
@@ -75,6 +78,42 @@ static const struct command *find(const char *name, struct err *err)
 	err_set(err, ERR_USAGE, "there is no command '%s'%s%s; `codefoundry help` lists them", name,
 	        near ? ", did you mean " : "", near ? near : "");
 	return NULL;
+}
+
+static const char *const others[] = {"help", "version", "--env", NULL}; /* beside the commands */
+
+/* Of the words on a command line of ours, the last one is completed. */
+static int complete(int argc, char **argv)
+{
+	struct err err = {0};
+	struct config *cfg = NULL;
+	bool missing = false;
+	char *word = argc ? argv[--argc] : (char *)"";
+	for (int i = 0; i < argc; i++) {
+		if (strcmp(argv[i], "--") != 0)
+			continue;
+		complete_files(); /* a command line of another program */
+		return 0;
+	}
+	const char *env_file = args_take_env(&argc, argv, &missing);
+	argv[argc++] = word;
+	if (missing) {
+		complete_files();
+		return 0;
+	}
+	const struct command *command = argc > 1 ? find(argv[0], &err) : NULL;
+	if (argc > 1 && (!command || config_load(&cfg, cli_settings, env_file ? env_file : DEFAULT_ENV,
+	                                         env_file != NULL, &err)))
+		return 0;
+	complete_begin(cfg, word);
+	if (command)
+		command->run(cfg, argc, argv, &err);
+	for (size_t i = 0; !command && i < ARRAY_LEN(commands); i++)
+		complete_offer(commands[i].name, commands[i].summary);
+	for (const char *const *o = others; !command && *o; o++)
+		complete_offer(*o, NULL);
+	config_free(cfg);
+	return 0;
 }
 
 static int run(const struct command *command, const char *env_file, int argc, char **argv, struct err *err)
@@ -107,6 +146,8 @@ int main(int argc, char **argv)
 	init_split();
 	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* a core would hold secrets */
 	signal(SIGPIPE, SIG_IGN);
+	if (argc > 2 && !strcmp(argv[1], "complete") && !strcmp(argv[2], "--"))
+		return complete(argc - 3, argv + 3) || fflush(stdout);
 	const char *env_file = args_take_env(&argc, argv, &missing);
 	if (missing) {
 		err_set(&err, ERR_USAGE, "--env needs a file");

@@ -273,7 +273,8 @@ static void ctrl_c_ends_what_exec_runs(void **state)
 	(void)state;
 	struct terminal t;
 	cleanup_free char *mark = mem_printf("7%d", (int)getpid());
-	open_terminal(&t, RUN("exec", session, "--", "sh", "-c", "echo on-$((1+1)); sleep $0; sleep $0", mark));
+	open_terminal(&t,
+	              RUN("exec", session, "--", "sh", "-c", "echo on-$((1+1)); sleep $0; sleep $0", mark));
 	await(&t, "on-2", 1);
 	assert_true(runs(mark));
 	type(&t, "\3");

@@ -45,6 +45,9 @@ int session_name_check(const char *name, struct err *err);
  * the engine has them}]}; times in ms, services from the engine, now. */
 cJSON *sessions_list(struct state *st, bool all, struct err *err);
 
+/** Alive sessions as an array of {name, state, services: [name]}, from the database alone: at once, whatever the engines do. */
+cJSON *session_names(struct state *st, struct err *err);
+
 /** Whether a service in ${state} is as it should be: "ready", or "done" when it runs once and ended well. */
 bool session_service_up(const char *state);
 

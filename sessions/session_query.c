@@ -103,6 +103,26 @@ cJSON *sessions_list(struct state *st, bool all, struct err *err)
 	return list;
 }
 
+cJSON *session_names(struct state *st, struct err *err)
+{
+	struct session_row *rows = NULL;
+	size_t n = 0;
+	if (store_rows(st, STORE_ALIVE, 0, &rows, &n, err))
+		return NULL;
+	cJSON *list = json_array();
+	for (size_t i = 0; i < n; i++) {
+		if (rows[i].pool)
+			continue;
+		cJSON *one = json_object();
+		json_add_text(one, "name", rows[i].name);
+		json_add_text(one, "state", lifecycle_state_name(rows[i].state));
+		json_add(one, "services", cJSON_Duplicate(json_at(rows[i].spec, "services"), true));
+		cJSON_AddItemToArray(list, one);
+	}
+	store_rows_free(rows, n);
+	return list;
+}
+
 cJSON *session_show(struct state *st, const char *name, struct err *err)
 {
 	cleanup_row struct session_row row = {0};
