@@ -329,7 +329,7 @@ format: ## Format the C sources
 
 ##@ Bench
 # The peers of bot and gateway come from npm into a folder that is gone afterwards. Only ratios mean anything on another machine.
-# "containers" is asked for by name, because it takes minutes.
+# "containers" and "scan" are asked for by name, because they take minutes.
 .PHONY: bench
 BENCHES ?= bot gateway work
 BENCH := $(BUILD)/bench/bench

@@ -3,6 +3,7 @@
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -47,11 +48,15 @@ char *new_dir(const struct bench *b, const char *name);
 /** Say what went wrong and end with code 1; what was started ends with us. */
 _Noreturn void give_up(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/** Run ${run} in a child that dies with us. Returns whether it ended well; what it made we, who are left, may have to remove. */
+bool bench_guarded(void (*run)(void *arg), void *arg);
+
 /* The comparisons: they print their own tables. */
 void bench_bot(const struct bench *b);
 void bench_gateway(const struct bench *b);
 void bench_work(const struct bench *b);
 void bench_warm(const struct bench *b);
 void bench_containers(const struct bench *b);
+void bench_scan(const struct bench *b);
 
 #endif

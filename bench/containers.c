@@ -360,46 +360,19 @@ static void measure(struct run *r)
 		give_up("%zu containers, networks or volumes were left", n);
 }
 
-/* Wait for the measuring child, or for the word to stop. Returns whether it ended well. */
-static bool watch(pid_t child, const sigset_t *signals)
+static void measure_all(void *arg)
 {
-	for (;;) {
-		int status = 0, sig = sigwaitinfo(signals, NULL);
-		if (sig > 0 && sig != SIGCHLD)
-			kill(child, SIGKILL); /* and what it runs with it */
-		else if (sig < 0 && errno != EINTR)
-			return false;
-		if (waitpid(child, &status, sig == SIGCHLD ? WNOHANG : 0) == child)
-			return status == 0;
-	}
+	prime(arg);
+	measure(arg);
 }
 
 static void run_guarded(struct run *r)
 {
-	sigset_t signals, before;
-	sigemptyset(&signals);
-	for (size_t i = 0; i < 4; i++)
-		sigaddset(&signals, (const int[]){SIGCHLD, SIGINT, SIGTERM, SIGHUP}[i]);
-	sigprocmask(SIG_BLOCK, &signals, &before);
-	pid_t parent = getpid(), child = fork();
-	if (child < 0)
-		give_up("fork: %s", strerror(errno));
-	if (child == 0) {
-		sigprocmask(SIG_SETMASK, &before, NULL);
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(1);
-		prime(r);
-		measure(r);
-		fflush(stdout);
-		_exit(0);
-	}
-	if (!watch(child, &signals)) {
-		tidy(r);
-		size_t n = left(r);
-		give_up("ended early; %zu containers, networks or volumes are left", n);
-	}
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	if (bench_guarded(measure_all, r))
+		return;
+	tidy(r);
+	size_t n = left(r);
+	give_up("ended early; %zu containers, networks or volumes are left", n);
 }
 
 /* For the program, and for us: both look into the environment. */

@@ -15,7 +15,8 @@ static const struct {
                    {"gateway", bench_gateway},
                    {"work", bench_work},
                    {"warm", bench_warm},
-                   {"containers", bench_containers}};
+                   {"containers", bench_containers},
+                   {"scan", bench_scan}};
 
 static char dir[] = "/tmp/cfb-XXXXXX";
 static pid_t owner;

@@ -264,8 +264,8 @@ static cJSON *process_found(struct state *st, struct err *err)
 	cleanup_free struct marker_proc *list = NULL;
 	cleanup_json cJSON *all = json_array(), *foreign = json_array();
 	int64_t strangers = 0;
-	int n = marker_find(st->install, NULL, &list, err);
-	if (n < 0 || marker_foreign(st->install, ENGINE_FOREIGN_MAX, foreign, &strangers, err))
+	int n = marker_survey(st->install, &list, ENGINE_FOREIGN_MAX, foreign, &strangers, err);
+	if (n < 0)
 		return NULL;
 	for (int i = 0; i < n; i++)
 		cJSON_AddItemToArray(all, cJSON_CreateString(list[i].session));

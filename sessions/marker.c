@@ -87,10 +87,12 @@ static int walk(void (*fn)(void *arg, const struct proc_id *id, const char *path
 	while ((e = readdir(dir))) {
 		pid_t pid = (pid_t)atoi(e->d_name);
 		if (!isdigit((unsigned char)e->d_name[0]) || pid == getpid() ||
-		    !is_ours(dirfd(dir), e->d_name) || proc_identify(pid, &id))
+		    !is_ours(dirfd(dir), e->d_name) || !environ_marker(pid, buf, ENVIRON_MAX) ||
+		    proc_identify(pid, &id))
 			continue;
+		/* again: what has none, which are most, is done with; identified before and after reading, for the pid may
+		 * have changed hands in between */
 		const char *path = environ_marker(pid, buf, ENVIRON_MAX);
-		/* identified before and after reading: the pid may have changed hands in between */
 		if (path && proc_alive(&id))
 			fn(arg, &id, path);
 	}
@@ -123,44 +125,58 @@ int marker_find(const char *install, const char *session, struct marker_proc **l
 	return w.n;
 }
 
-struct strangers {
-	const char *install, *outer;
-	cJSON *seen; /* markers */
+struct survey {
+	struct wanted ours;
+	const char *outer;
+	cJSON *foreign;
 	int most;
 	int64_t total;
 };
 
 /* Of another installation; what we ourselves run in is no stranger. */
-static void note_stranger(void *arg, const struct proc_id *id, const char *path)
+static void note_stranger(struct survey *s, const char *path)
 {
-	struct strangers *s = arg;
-	char session[ID_UUID_LEN + 1];
-	(void)id;
-	if (!*path || marker_parse(path, s->install, session) || (s->outer && !strcmp(path, s->outer)) ||
-	    json_has_text(s->seen, path))
+	const cJSON *one;
+	if (!*path || (s->outer && !strcmp(path, s->outer)))
 		return;
-	if (s->total++ < s->most)
-		cJSON_AddItemToArray(s->seen, cJSON_CreateString(path));
+	cJSON_ArrayForEach(one, s->foreign)
+	{
+		if (!strcmp(json_text_or(one, "name", ""), path))
+			return;
+	}
+	if (s->total++ >= s->most)
+		return;
+	cJSON *added = json_object();
+	json_add_text(added, "kind", "processes");
+	json_add_text(added, "name", path);
+	json_add_text(added, "why", "of a session of another installation");
+	cJSON_AddItemToArray(s->foreign, added);
 }
 
-int marker_foreign(const char *install, int most, cJSON *list, int64_t *total, struct err *err)
+static void sort_process(void *arg, const struct proc_id *id, const char *path)
 {
-	cleanup_json cJSON *seen = json_array();
-	struct strangers s = {.install = install, .outer = getenv(MARKER_KEY), .seen = seen, .most = most};
-	const cJSON *path;
-	if (walk(note_stranger, &s, err))
+	struct survey *s = arg;
+	char session[ID_UUID_LEN + 1];
+	if (marker_parse(path, s->ours.install, session))
+		take(&s->ours, id, path);
+	else
+		note_stranger(s, path);
+}
+
+int marker_survey(const char *install, struct marker_proc **list, int most, cJSON *foreign, int64_t *total,
+                  struct err *err)
+{
+	struct survey s = {
+	        .ours.install = install, .outer = getenv(MARKER_KEY), .foreign = foreign, .most = most};
+	cJSON *one;
+	if (walk(sort_process, &s, err))
 		return -1;
-	cJSON_ArrayForEach(path, seen)
-	{
-		cJSON *one = json_object();
-		text_blank(path->valuestring, "");
-		json_add_text(one, "kind", "processes");
-		json_add_text(one, "name", path->valuestring);
-		json_add_text(one, "why", "of a session of another installation");
-		cJSON_AddItemToArray(list, one);
-	}
+	/* foreign text must not steer a terminal */
+	cJSON_ArrayForEach(one, foreign)
+	        text_blank(cJSON_GetObjectItemCaseSensitive(one, "name")->valuestring, "");
+	*list = s.ours.found;
 	*total = s.total;
-	return 0;
+	return s.ours.n;
 }
 
 /* Wait until all ${n} processes are gone, at most ${timeout_ms}. */

@@ -33,10 +33,11 @@ bool marker_parse(const char *path, const char *install, char session[ID_UUID_LE
  */
 int marker_find(const char *install, const char *session, struct marker_proc **list, struct err *err);
 
-/** Sessions of other installations that processes of this user belong to: the first ${most} are added to ${list} as
- * {"kind":"processes","name": marker,"why"}, ${*total} says how many there are (once it is more than ${most}, a session may count more
- * than once). */
-int marker_foreign(const char *install, int most, cJSON *list, int64_t *total, struct err *err);
+/** marker_find() for all of ${install}, and of the same reading what sessions of other installations processes of this user belong to: the
+ * first ${most} are added to ${foreign} as {"kind":"processes","name": marker,"why"}, ${*total} says how many there are
+ * (once it is more than ${most}, a session may count more than once). */
+int marker_survey(const char *install, struct marker_proc **list, int most, cJSON *foreign, int64_t *total,
+                  struct err *err);
 
 /** End them: TERM, after ${grace_ms} KILL, until no more appear. Returns 0 when none is left. Blocks. */
 int marker_kill(const char *install, const char *session, int64_t grace_ms, struct err *err);

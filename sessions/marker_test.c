@@ -79,6 +79,19 @@ static void only_ours_is_touched(void **data)
 	struct err err = {0};
 	cleanup_free struct marker_proc *list = NULL;
 	assert_int_equal(marker_find(install, NULL, &list, &err), 3);
+	cleanup_free struct marker_proc *same = NULL;
+	cleanup_json cJSON *foreign = json_array();
+	int64_t total = 0;
+	bool told = false;
+	const cJSON *one;
+	assert_int_equal(marker_survey(install, &same, 1000, foreign, &total, &err), 3);
+	assert_int_equal(total, cJSON_GetArraySize(foreign));
+	cJSON_ArrayForEach(one, foreign)
+	{
+		assert_null(strstr(json_text_or(one, "name", ""), install));
+		told |= !strcmp(json_text_or(one, "name", ""), strange);
+	}
+	assert_true(told);
 	assert_int_equal(marker_kill(install, S1, 1000, &err), 0);
 	assert_int_equal(waitpid(a, NULL, 0), a);
 	assert_int_equal(waitpid(d, NULL, 0), d);

@@ -8,9 +8,9 @@
 /* What the counting engine has, and was asked. */
 static struct box {
 	int containers, networks;
-	bool stubborn, deaf, kept;
+	bool stubborn, deaf, kept, told;
 	char orphan[ID_UUID_LEN + 1];
-	int stops;
+	int stops, listings, questions;
 } box;
 
 static int box_plan(struct job *job, struct session_row *row, struct lease_wants *wants, struct err *err)
@@ -66,6 +66,7 @@ static int box_left(struct state *st, const struct session_row *row, cJSON *left
 static bool box_alive(struct state *st, const struct session_row *row)
 {
 	(void)st, (void)row;
+	box.questions++;
 	return true;
 }
 
@@ -83,8 +84,19 @@ static int64_t box_used_at(struct state *st, const struct session_row *row)
 
 static cJSON *box_found(struct state *st, struct err *err)
 {
-	(void)st, (void)err;
+	cleanup_query struct query q = QUERY_INIT;
 	cJSON *found = json_object(), *sessions = cJSON_AddArrayToObject(found, "sessions");
+	box.listings++;
+	/* those that run, as an engine would know of them */
+	if (box.told &&
+	    db_query(st->db, &q, err, "SELECT uuid FROM sessions WHERE state = 'running'", "") == 0) {
+		while (query_next(&q, err) > 0) {
+			cJSON *one = json_object();
+			json_add_text(one, "uuid", query_text(&q, 0));
+			json_add_bool(one, "alive", true);
+			cJSON_AddItemToArray(sessions, one);
+		}
+	}
 	if (box.orphan[0] && (box.containers || box.networks)) {
 		cJSON *one = json_object();
 		json_add_text(one, "uuid", box.orphan);
@@ -273,6 +285,30 @@ static void orphans_of_every_engine(void **data)
 	assert_int_equal(json_int(none, "orphans", -1), 0);
 }
 
+/* However many sessions there are, an engine is asked once; of those that its listing leaves out, by themselves. */
+static void engines_are_asked_once(void **data)
+{
+	struct test_state *t = *data;
+	for (int i = 0; i < 5; i++) {
+		cleanup_free char *args = mem_printf("{\"name\":\"s%d\"}", i);
+		does(t, "session.start", args);
+	}
+	box.told = true;
+	box.listings = box.questions = 0;
+	does(t, "session.reap", "{}");
+	assert_int_equal(box.listings, 1);
+	assert_int_equal(box.questions, 0);
+	box.told = false;
+	does(t, "session.reap", "{}");
+	assert_int_equal(box.listings, 2);
+	assert_int_equal(box.questions, 5);
+	for (int i = 0; i < 5; i++) {
+		cleanup_free char *args = mem_printf("{\"name\":\"s%d\"}", i);
+		does(t, "session.stop", args);
+	}
+	assert_nothing_left(t);
+}
+
 /* A row that another build of the program made: it stays, the others are reaped. */
 static void rows_of_an_unknown_engine(void **data)
 {
@@ -330,6 +366,7 @@ int main(int argc, char **argv)
 	        B(an_engine_that_went_away_keeps_the_session),
 	        B(a_removal_is_tried_again_and_again),
 	        B(orphans_of_every_engine),
+	        B(engines_are_asked_once),
 	        B(rows_of_an_unknown_engine),
 	        B(files_are_named_in_a_terminal_only),
 	};

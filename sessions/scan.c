@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -57,18 +58,6 @@ static int read_rows(struct scan *scan, struct state *st, struct err *err)
 	return 0;
 }
 
-static int by_directory(const void *a, const void *b)
-{
-	const struct session_row *x = *(const struct session_row *const *)a,
-	                         *y = *(const struct session_row *const *)b;
-	return strcmp(store_directory(x), store_directory(y));
-}
-
-static int of_directory(const void *key, const void *b)
-{
-	return strcmp(key, store_directory(*(const struct session_row *const *)b));
-}
-
 /* The file is ahead: from here on the session is what it says. */
 static void take_file(struct scan *scan, struct state *st, struct scan_session *old, const char *directory,
                       const cJSON *file, enum adopt_verdict verdict)
@@ -109,60 +98,68 @@ static int look_at(struct scan *scan, struct state *st, struct scan_session *own
 	return 0;
 }
 
-/* Rows move when sessions are added, so all names are read first and the additions made last. */
-struct entry {
-	char *name;
-	size_t owner; /* SIZE_MAX: none */
+/* Whose a directory is: the rows by the names of their directories, hashed. They move when sessions are added, so it has places. */
+struct owners {
+	const struct scan *scan;
+	size_t *places; /* of sessions, plus one; 0: free */
+	size_t mask;
 };
 
-static size_t list_directories(DIR *dir, struct entry **entries)
+static size_t hash_of(const char *name)
 {
-	struct dirent *e;
-	size_t n = 0, cap = 0;
-	while ((e = readdir(dir))) {
-		if (e->d_name[0] == '.')
-			continue;
-		if (n == cap)
-			*entries = mem_resize(*entries, cap = cap ? cap * 2 : 64, sizeof(**entries));
-		(*entries)[n++] = (struct entry){mem_strdup(e->d_name), SIZE_MAX};
-	}
-	return n;
+	uint64_t h = 14695981039346656037u;
+	for (; *name; name++)
+		h = (h ^ (unsigned char)*name) * 1099511628211u;
+	return (size_t)(h ^ h >> 32);
 }
 
-static void find_owners(const struct scan *scan, struct entry *entries, size_t n)
+static void owners_fill(struct owners *o, const struct scan *scan)
 {
-	size_t rows = scan->n_sessions;
-	cleanup_free const struct session_row **sorted = mem_alloc((rows + 1) * sizeof(*sorted));
-	for (size_t i = 0; i < rows; i++)
-		sorted[i] = &scan->sessions[i].row;
-	qsort(sorted, rows, sizeof(*sorted), by_directory);
-	for (size_t i = 0; i < n; i++) {
-		const struct session_row **found =
-		        bsearch(entries[i].name, sorted, rows, sizeof(*sorted), of_directory);
-		if (found)
-			entries[i].owner =
-			        (size_t)((const struct scan_session *)(const void *)*found - scan->sessions);
+	*o = (struct owners){.scan = scan, .mask = 63};
+	while (o->mask < 2 * scan->n_sessions)
+		o->mask = 2 * o->mask + 1;
+	o->places = mem_alloc((o->mask + 1) * sizeof(*o->places));
+	for (size_t i = 0; i < scan->n_sessions; i++) {
+		size_t at = hash_of(store_directory(&scan->sessions[i].row)) & o->mask;
+		while (o->places[at])
+			at = (at + 1) & o->mask;
+		o->places[at] = i + 1;
 	}
+}
+
+/* SIZE_MAX: nobody's. */
+static size_t owner_of(const struct owners *o, const char *directory)
+{
+	for (size_t at = hash_of(directory) & o->mask; o->places[at]; at = (at + 1) & o->mask)
+		if (!strcmp(store_directory(&o->scan->sessions[o->places[at] - 1].row), directory))
+			return o->places[at] - 1;
+	return SIZE_MAX;
+}
+
+static int read_each(struct scan *scan, struct state *st, DIR *dir, struct err *err)
+{
+	struct owners owners;
+	struct dirent *e;
+	int rc = 0;
+	owners_fill(&owners, scan);
+	while (rc == 0 && (e = readdir(dir))) {
+		if (e->d_name[0] == '.')
+			continue;
+		size_t owner = owner_of(&owners, e->d_name);
+		rc = look_at(scan, st, owner == SIZE_MAX ? NULL : &scan->sessions[owner], dirfd(dir),
+		             e->d_name, err);
+	}
+	free(owners.places);
+	return rc;
 }
 
 static int read_directories(struct scan *scan, struct state *st, struct err *err)
 {
 	cleanup_free char *path = state_path(st, "sessions");
 	DIR *dir = opendir(path);
-	struct entry *entries = NULL;
 	if (!dir) /* before the first session there is none */
 		return errno == ENOENT ? 0 : err_sys(err, errno, "list %s", path);
-	size_t n = list_directories(dir, &entries);
-	int rc = 0;
-	find_owners(scan, entries, n);
-	for (size_t i = 0; i < n; i++) {
-		size_t owner = entries[i].owner;
-		if (rc == 0)
-			rc = look_at(scan, st, owner == SIZE_MAX ? NULL : &scan->sessions[owner], dirfd(dir),
-			             entries[i].name, err);
-		free(entries[i].name);
-	}
-	free(entries);
+	int rc = read_each(scan, st, dir, err);
 	closedir(dir);
 	return rc;
 }

@@ -11,7 +11,7 @@ enum scan_source { SCAN_ROW, SCAN_FILE, SCAN_LABELS };
 
 /* A session that has a row, or would have one after it was adopted. */
 struct scan_session {
-	struct session_row row;  /* without spec */
+	struct session_row row;  /* as STORE_SCAN */
 	enum scan_source source; /* SCAN_FILE: has no row, or an older one */
 	const char *why;         /* why it is not SCAN_ROW */
 	const cJSON

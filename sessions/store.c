@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS_WITH(spec)                                                                                   \
-	"SELECT uuid, name, owner, engine, state, reason, error, " spec                                      \
-	", dir, job, created_at, started_at,"                                                                \
-	" stopped_at, expires_at, hard_expires_at, idle_ms, used_at, pool, generation, warned_at, pinned, "  \
-	"chat"                                                                                               \
-	" FROM sessions "
-#define COLUMNS COLUMNS_WITH("spec")
+#define TIMES "created_at, started_at, stopped_at, expires_at, hard_expires_at, idle_ms, used_at"
+#define COLUMNS                                                                                              \
+	"SELECT uuid, name, owner, engine, state, reason, error, spec, dir, job, " TIMES                     \
+	", pool, generation, warned_at, pinned, chat FROM sessions "
+#define FEW_COLUMNS                                                                                          \
+	"SELECT uuid, name, NULL, engine, state, NULL, NULL, NULL, dir, job, " TIMES                         \
+	", pool, generation, warned_at, pinned, NULL FROM sessions "
 
 /* By its last part: the state directory may be reached by another path than when the session was made. */
 #define HAS_DIRECTORY "WHERE substr(dir, -length(?1) - 1) = '/' || ?1 AND state <> 'failed'"
@@ -133,7 +133,7 @@ static const char *const filters[] = {
         [STORE_ALIVE] = COLUMNS "WHERE state <> 'failed' ORDER BY created_at, uuid",
         [STORE_ALL] = COLUMNS "ORDER BY created_at, uuid",
         [STORE_WARM] = COLUMNS "WHERE pool <> '' AND state <> 'failed' ORDER BY created_at, uuid",
-        [STORE_SCAN] = COLUMNS_WITH("NULL") "WHERE state <> 'failed' ORDER BY created_at, uuid",
+        [STORE_SCAN] = FEW_COLUMNS "WHERE state <> 'failed'",
         [STORE_OLD_FAILED] = COLUMNS "WHERE state = 'failed' AND created_at < ? ORDER BY created_at, uuid",
 };
 
