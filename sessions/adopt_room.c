@@ -17,6 +17,8 @@ struct clash {
 	char kind[8];               /* of the lease; "" for the name */
 	char *name, *directory;     /* "": none */
 	int64_t value, created_at;
+	int64_t mine; /* the lease of the adopted one: subnets may be of different sizes */
+	int bits;     /* of a subnet */
 };
 
 struct clashes {
@@ -39,24 +41,29 @@ static int find_clashes(struct state *st, const cJSON *file, struct clashes *c, 
 	cleanup_query struct query q = QUERY_INIT;
 	int rc;
 	if (db_query(st->db, &q, err,
-	             "SELECT s.uuid, '', 0, s.name, s.dir, s.created_at FROM sessions s WHERE s.state <> "
-	             "'failed'"
+	             "SELECT s.uuid, '', 0, s.name, s.dir, s.created_at, 0, 0 FROM sessions s WHERE s.state "
+	             "<> 'failed'"
 	             " AND s.name = json_extract(?1, '$.session.name') AND s.uuid <> json_extract(?1, "
 	             "'$.session.uuid')"
-	             " UNION ALL"
-	             " SELECT s.uuid, l.kind, l.value, s.name, s.dir, s.created_at FROM json_each(?1, "
-	             "'$.leases') j"
-	             " JOIN leases l ON l.kind = json_extract(j.value, '$.kind')"
-	             " AND l.value = json_extract(j.value, '$.value')"
+	             " UNION ALL SELECT s.uuid, l.kind, l.value, s.name, s.dir, s.created_at, "
+	             "ifnull(l.target, ?2), j.at FROM"
+	             " (SELECT json_extract(value, '$.kind') AS kind, json_extract(value, '$.value') AS at,"
+	             "  ifnull(json_extract(value, '$.target'), ?2) AS bits FROM json_each(?1, '$.leases')) j"
+	             " JOIN leases l ON l.kind = j.kind AND"
+	             "  iif(l.kind = 'port', l.value = j.at, l.value < j.at + (1 << (32 - j.bits)) AND"
+	             "  j.at < l.value + (1 << (32 - ifnull(l.target, ?2))))"
 	             " LEFT JOIN sessions s ON s.uuid = l.session"
 	             " WHERE l.session <> json_extract(?1, '$.session.uuid')",
-	             "t", text))
+	             "ti", text, (int64_t)LEASE_BLOCK_BITS))
 		return -1;
 	while ((rc = query_next(&q, err)) > 0 && c->n < CLASHES_MAX) {
 		struct clash *one = &c->list[c->n++];
 		const char *uuid = query_text(&q, 0), *dir = query_text(&q, 4);
 		const char *slash = dir ? strrchr(dir, '/') : NULL;
-		*one = (struct clash){.value = query_int(&q, 2), .created_at = query_int(&q, 5)};
+		*one = (struct clash){.value = query_int(&q, 2),
+		                      .created_at = query_int(&q, 5),
+		                      .bits = (int)query_int(&q, 6),
+		                      .mine = query_int(&q, 7)};
 		strncpy(one->uuid, uuid ? uuid : "", ID_UUID_LEN);
 		strncpy(one->kind, query_text(&q, 1), sizeof(one->kind) - 1);
 		one->name = mem_strdup(uuid ? query_text(&q, 3) : "");
@@ -122,9 +129,9 @@ static char *what_of(const struct clash *c)
 {
 	if (!strcmp(c->kind, "port"))
 		return mem_printf("port %lld", (long long)c->value);
-	return mem_printf("subnet %lld.%lld.%lld.%lld/26", (long long)c->value >> 24 & 255,
+	return mem_printf("subnet %lld.%lld.%lld.%lld/%d", (long long)c->value >> 24 & 255,
 	                  (long long)c->value >> 16 & 255, (long long)c->value >> 8 & 255,
-	                  (long long)c->value & 255);
+	                  (long long)c->value & 255, c->bits);
 }
 
 /* The adopted one is the younger: it comes back only to be taken down. */
@@ -136,7 +143,7 @@ static void lose(cJSON *file, const struct clash *c, struct str *said)
 	                  *why = mem_printf("%s belongs to session %s, which is older", what, c->name);
 	for (one = leases->child; one; one = next) {
 		next = one->next;
-		if (!strcmp(json_text_or(one, "kind", ""), c->kind) && json_int(one, "value", -1) == c->value)
+		if (!strcmp(json_text_or(one, "kind", ""), c->kind) && json_int(one, "value", -1) == c->mine)
 			cJSON_Delete(cJSON_DetachItemViaPointer(leases, one));
 	}
 	str_addf(said, "; %s: it is taken down", why);

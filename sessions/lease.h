@@ -11,6 +11,7 @@
 
 #define LEASE_PORTS_MAX 256 /* of one session, nested ones included */
 #define LEASE_NETWORKS_MAX 64
+#define LEASE_BLOCK_BITS 26 /* of a subnet whose lease says nothing else */
 
 /* What a session wants leased; built by engine->plan. */
 struct lease_wants {

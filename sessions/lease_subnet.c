@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_BITS 26
+#define BLOCK_BITS LEASE_BLOCK_BITS
 #define BLOCK (1u << (32 - BLOCK_BITS))
 #define POOL_BITS_MIN 8
 #define FIXED_BITS_MAX 30 /* two addresses: the engine takes one */
