@@ -26,11 +26,11 @@
 static const struct column {
 	const char *name;
 	bool json;
-} columns[] = {{"uuid"},       {"name"},       {"owner"},      {"engine"},
-               {"state"},      {"reason"},     {"error"},      {"created_at"},
-               {"started_at"}, {"stopped_at"}, {"expires_at"}, {"idle_ms"},
-               {"used_at"},    {"pinned"},     {"warned_at"},  {"hard_expires_at"},
-               {"pool"},       {"chat"},       {"spec", true}};
+} columns[] = {
+        {"uuid"},    {"name"},           {"owner"},      {"engine"},          {"state"},      {"reason"},
+        {"error"},   {"created_at"},     {"started_at"}, {"stopped_at"},      {"expires_at"}, {"idle_ms"},
+        {"used_at"}, {"pinned"},         {"warned_at"},  {"hard_expires_at"}, {"pool"},       {"chat"},
+        {"stack"},   {"promised_bytes"}, {"spec", true}};
 
 static const char *const lease_columns[] = {"kind",   "value",    "service", "purpose",
                                             "target", "protocol", "taken_at"};
@@ -237,6 +237,11 @@ int lease_file_insert(struct state *st, const char *directory, const cJSON *file
 	cleanup_free char *dir = state_path(st, "sessions/%s", directory);
 	cleanup_str struct str names = STR_INIT, values = STR_INIT;
 	for (size_t i = 0; i < ARRAY_LEN(columns); i++) {
+		const cJSON *value = json_at(json_at(file, "session"), columns[i].name);
+		if (!value ||
+		    cJSON_IsNull(
+		            value)) /* a file of an earlier version has fewer: what the table says then */
+			continue;
 		str_addf(&names, ", %s", columns[i].name);
 		str_addf(&values, ", json_extract(?1, '$.session.%s')", columns[i].name);
 	}

@@ -278,6 +278,25 @@ static void sizes_and_kinds_of_files(void **data)
 	assert_int_equal(lease_file_write(t->st, row.uuid, &err), -1);
 }
 
+/* A file of an earlier version has fewer columns. */
+static void what_a_file_does_not_say_is_as_in_a_new_row(void **data)
+{
+	struct test_state *t = *data;
+	cleanup_row struct session_row row = {0};
+	make(t, "demo", &row);
+	assert_ok(lease_file_write(t->st, row.uuid, err));
+	cleanup_free char *before = dump(t, row.uuid);
+	assert_ok(db_run(t->st->db, err, "DELETE FROM sessions", ""));
+	assert_ok(db_run(t->st->db, err, "DELETE FROM leases", ""));
+	cleanup_json cJSON *file = file_of(t, "demo");
+	static const char *const newer[] = {"pinned", "promised_bytes", "pool", "chat", "stack"};
+	for (size_t i = 0; i < ARRAY_LEN(newer); i++)
+		cJSON_DeleteItemFromObject(cJSON_GetObjectItem(file, "session"), newer[i]);
+	assert_ok(lease_file_insert(t->st, "demo", file, err));
+	cleanup_free char *after = dump(t, row.uuid);
+	assert_string_equal(before, after);
+}
+
 /* Types that the tables do not take, a lease that somebody has: nothing is half done. */
 static void what_does_not_fit_is_refused(void **data)
 {
@@ -338,6 +357,7 @@ int main(void)
 	        T(what_is_ahead_or_another_s_stays),
 	        T(damaged_files_are_refused_and_replaced),
 	        T(sizes_and_kinds_of_files),
+	        T(what_a_file_does_not_say_is_as_in_a_new_row),
 	        T(what_does_not_fit_is_refused),
 	        T(without_the_guard_nothing_is_written),
 	};
