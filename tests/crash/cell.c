@@ -127,6 +127,7 @@ static void open_state(struct run *r)
 	setenv("SESSION_NESTED_PORTS", "4", 1);
 	setenv("SESSION_SUBNET_POOL", "10.214.0.0/16", 1);
 	setenv("SESSION_START_TIMEOUT", "30", 1);
+	setenv("SESSION_DISK_RESERVE_MB", "64", 1);
 	setenv("COMPOSE_PROJECT_NAME", "cfm", 1);
 	setenv("ENGINE", r->cell->engine == ON_PROCESS ? "process" : "compose", 1);
 	if (r->cell->engine == ON_COMPOSE)
