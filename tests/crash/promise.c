@@ -175,7 +175,7 @@ static void look_whole(struct look *l, const struct session_row *row)
 	if (!path_exists(row->dir))
 		left(l, "session %s has no files", row->name);
 	if (strcmp(row->engine, "process") != 0) {
-		for (enum docker_kind kind = DOCKER_CONTAINER; kind < DOCKER_KINDS; kind++)
+		for (enum docker_kind kind = DOCKER_CONTAINER; kind <= DOCKER_VOLUME; kind++)
 			look_for(l, row, kind);
 		return;
 	}
