@@ -92,7 +92,7 @@ static char *brief(char *text)
 /* The same with refused ones first, then what was allowed; with what a table shows. */
 static cJSON *in_order(const cJSON *findings)
 {
-	static const char *const order[] = {"refused", "allowed", "rewritten"};
+	static const char *const order[] = {"refused", "allowed", "told", "rewritten"};
 	cJSON *rows = json_array();
 	const cJSON *one;
 	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
@@ -110,14 +110,19 @@ static cJSON *in_order(const cJSON *findings)
 	return rows;
 }
 
-static void print_advice(const cJSON *rows)
+/* Under ${title}, what to do about each of ${rows} with ${action}, if there is one. */
+static void print_advice(const cJSON *rows, const char *action, const char *title)
 {
 	const cJSON *row;
+	bool first = true;
 	cJSON_ArrayForEach(row, rows)
 	{
 		cleanup_free char *advice = lint_advice(row);
-		if (!strcmp(json_text_or(row, "action", ""), "refused"))
-			printf("  %s: %s: %s\n", json_text(row, "place"), json_text(row, "key"), advice);
+		if (strcmp(json_text_or(row, "action", ""), action) != 0)
+			continue;
+		printf("%s%s%s  %s: %s: %s\n", first ? "\n" : "", first ? title : "", first ? "\n" : "",
+		       json_text(row, "place"), json_text(row, "what"), advice);
+		first = false;
 	}
 }
 
@@ -127,18 +132,16 @@ static void print_findings(const cJSON *findings)
 	        {"WHERE", "place"}, {"DONE", "action"}, {"WHAT", "what"}, {"WHY", "reason"}};
 	cleanup_json cJSON *rows = in_order(findings);
 	int refused = lint_count(findings, LINT_REFUSED), allowed = lint_count(findings, LINT_ALLOWED),
-	    rewritten = lint_count(findings, LINT_REWRITTEN);
+	    told = lint_count(findings, LINT_TOLD);
 	if (rows->child)
 		term_table(columns, ARRAY_LEN(columns), rows);
-	if (refused) {
-		printf("\nWhat to do:\n");
-		print_advice(rows);
-	}
-	printf("%s%d refused, %d allowed, %d rewritten: %s\n", rows->child ? "\n" : "", refused, allowed,
-	       rewritten,
-	       refused   ? "no session can be made of it like this"
-	       : allowed ? "its sessions are isolated but for what is allowed"
-	                 : "its sessions are isolated");
+	print_advice(rows, "refused", "What to do:");
+	print_advice(rows, "told", "What stays, and could be better:");
+	printf("%s%d refused, %d allowed, %d told, %d rewritten: %s\n", rows->child ? "\n" : "", refused,
+	       allowed, told, lint_count(findings, LINT_REWRITTEN),
+	       refused          ? "no session can be made of it like this"
+	       : allowed + told ? "its sessions are isolated but for what is allowed and told"
+	                        : "its sessions are isolated");
 }
 
 static int verb_lint(const struct config *cfg, int argc, char **argv, struct err *err)

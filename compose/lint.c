@@ -24,6 +24,7 @@ static const struct {
         [LINT_UNCONFINED] = {"unconfined", true},
         [LINT_ENGINE_SOCKET] = {"engine-socket", true},
         [LINT_HOST_BIND] = {"host-bind", true},
+        [LINT_PROJECT_BIND] = {"project-bind", false},
         [LINT_SHARED_VOLUME] = {"shared-volume", true},
         [LINT_BUILD_OUTSIDE] = {"build-outside", true},
         [LINT_BUILD_PRIVILEGED] = {"build-privileged", true},
@@ -50,6 +51,7 @@ static const char *const actions[] = {
         [LINT_REWRITTEN] = "rewritten",
         [LINT_REFUSED] = "refused",
         [LINT_ALLOWED] = "allowed",
+        [LINT_TOLD] = "told",
 };
 
 const char *lint_id(enum lint_rule rule)

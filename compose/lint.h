@@ -24,6 +24,7 @@ enum lint_rule {
 	LINT_UNCONFINED,
 	LINT_ENGINE_SOCKET,
 	LINT_HOST_BIND,
+	LINT_PROJECT_BIND,
 	LINT_SHARED_VOLUME,
 	LINT_BUILD_OUTSIDE,
 	LINT_BUILD_PRIVILEGED,
@@ -47,8 +48,8 @@ enum lint_rule {
 	LINT_RULES
 };
 
-/* What became of it. */
-enum lint_action { LINT_REWRITTEN, LINT_REFUSED, LINT_ALLOWED };
+/* What became of it. Told: it stays as it is, which nobody needs to allow, but it is not isolated. */
+enum lint_action { LINT_REWRITTEN, LINT_REFUSED, LINT_ALLOWED, LINT_TOLD };
 
 struct lint_finding {
 	enum lint_rule rule;
@@ -61,7 +62,7 @@ struct lint_finding {
 	const char *advice; /* what to do; what is done, for what is rewritten */
 };
 
-/** Add ${f} to ${findings}, an array of {"section"?,"name"?,"key","value"?,"rule":id,"reason","advice","action":"rewritten|refused|allowed"};
+/** Add ${f} to ${findings}, an array of {"section"?,"name"?,"key","value"?,"rule":id,"reason","advice","action":"rewritten|refused|allowed|told"};
  * who knows the file adds "file". Texts are copied, long values cut. */
 void lint_add(cJSON *findings, const struct lint_finding *f);
 

@@ -282,6 +282,20 @@ static char *join_profiles(const struct load *l)
 	return str_take(&text);
 }
 
+/* What the tool says of a file of ours is meant of the person's. */
+static void say_original(const struct load *l, struct err *err)
+{
+	for (size_t i = 0; i < FILES_MAX; i++) {
+		const char *ours = l->unnamed[i], *at = ours ? strstr(err->msg, ours) : NULL;
+		if (!at)
+			continue;
+		struct err said = *err;
+		size_t before = (size_t)(at - err->msg);
+		err_set(err, said.code, "%.*s%s%s", (int)before, said.msg, l->ask->files[i],
+		        said.msg + before + strlen(ours));
+	}
+}
+
 static cJSON *resolve(struct load *l, struct err *err)
 {
 	const struct provider *tool = l->ask->provider;
@@ -305,6 +319,7 @@ static cJSON *resolve(struct load *l, struct err *err)
 		/* the files were read and the tool is there: what it does not like is the file */
 		if (err->code == ERR_FAILED)
 			err->code = ERR_INVALID;
+		say_original(l, err);
 		err_wrap(err, "%s", project_label(l->ask->files));
 		return NULL;
 	}
@@ -359,7 +374,8 @@ static cJSON *checked_then(const cJSON *project)
 	cJSON_ArrayForEach(one, json_at(project, "findings"))
 	{
 		const char *rule = json_text_or(one, "rule", "");
-		if (strcmp(json_text_or(one, "action", ""), "allowed") != 0 ||
+		const char *action = json_text_or(one, "action", "");
+		if ((strcmp(action, "allowed") != 0 && strcmp(action, "told") != 0) ||
 		    !strcmp(rule, lint_id(LINT_FIXED_SUBNET)) || !strcmp(rule, lint_id(LINT_FIXED_ADDRESS)))
 			continue;
 		cJSON *copy = cJSON_Duplicate(one, true);

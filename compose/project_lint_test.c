@@ -25,7 +25,7 @@ static cJSON *load_text(const struct test_dir *d, const struct provider *p, cons
 	return load(d, p, (const char *const[]){file, NULL}, allow, "");
 }
 
-/* "web ports 80:80 host-port rewritten", a line each. The caller frees it. */
+/* "service web: ports 80:80: host-port rewritten", a line each. The caller frees it. */
 static char *summary(const cJSON *project)
 {
 	struct str out = STR_INIT;
@@ -72,6 +72,9 @@ static const struct {
          "host-bind",
          "service web: volumes /var/run/docker.sock: engine-socket refused\n"
          "service web: volumes /etc: host-bind allowed\nservice web: volumes /usr: host-bind allowed\n"},
+        {"services:\n  web: {image: x, volumes: [\"./a:/a\", \"./b:/b:ro\", \"./c:/c:z,ro\", {type: bind, "
+         "source: ./d, target: /d, read_only: true}, {type: bind, source: ./e, target: /e}]}\n",
+         "", "service web: volumes ./a: project-bind told\nservice web: volumes ./e: project-bind told\n"},
         {"services:\n  web: {build: {context: ., labels: {a: b}}, image: app}\n  job: {image: "
          "\"app:latest\"}\n",
          "",
@@ -258,6 +261,15 @@ static void what_version_1_lacks(void **data)
 	assert_string_equal(volumes, want);
 	assert_null(json_at(project, "base.configs"));
 	assert_string_equal(json_text(project, "base.services.web.image"), "x");
+	struct err err = {0};
+	cleanup_free char *file = test_dir_write(d, "docker-compose.yml",
+	                                         "name: x\nservices:\n  web: {odd: y}\n"),
+	                  *cache = mem_printf("%s/cache", d->path), *named = mem_printf("'%s'", file);
+	assert_null(project_load(&(struct project_ask){.provider = &p,
+	                                               .files = (const char *const[]){file, NULL},
+	                                               .cache_dir = cache},
+	                         &err));
+	assert_non_null(strstr(err.msg, named));
 	/* nothing of the files made for it is left */
 	cleanup_free char *left = mem_printf("%s/cache/unnamed-%d-0.yml", d->path, (int)getpid());
 	assert_false(path_exists(left));

@@ -27,18 +27,24 @@ struct rule {
 	const char *why, *advice;
 };
 
+static enum lint_action action_of(const struct place *p)
+{
+	if (p->rule->id == LINT_PROJECT_BIND)
+		return LINT_TOLD;
+	return lint_allowed(p->allow, p->rule->id) ? LINT_ALLOWED : LINT_REFUSED;
+}
+
 static void hit(const struct place *p, const char *value)
 {
 	const struct rule *r = p->rule;
-	lint_add(p->findings,
-	         &(struct lint_finding){.rule = r->id,
-	                                .action = lint_allowed(p->allow, r->id) ? LINT_ALLOWED : LINT_REFUSED,
-	                                .section = r->section,
-	                                .name = p->item->string,
-	                                .key = r->key,
-	                                .value = value,
-	                                .reason = r->why,
-	                                .advice = r->advice});
+	lint_add(p->findings, &(struct lint_finding){.rule = r->id,
+	                                             .action = action_of(p),
+	                                             .section = r->section,
+	                                             .name = p->item->string,
+	                                             .key = r->key,
+	                                             .value = value,
+	                                             .reason = r->why,
+	                                             .advice = r->advice});
 }
 
 /* -- paths -- */
@@ -226,6 +232,31 @@ static void outside_bind(const cJSON *value, const struct place *p)
 	}
 }
 
+/* "/a:/b:ro,z", or {"read_only":true}. */
+static bool is_read_only(const cJSON *volume)
+{
+	if (!cJSON_IsString(volume))
+		return json_bool(volume, "read_only", false);
+	const char *options = strrchr(volume->valuestring, ':') + 1;
+	cleanup_free char *list = mem_printf(",%s,", options);
+	return strstr(list, ",ro,");
+}
+
+/* Every session of the file has the same one. */
+static void inside_bind(const cJSON *value, const struct place *p)
+{
+	const cJSON *item;
+	cJSON_ArrayForEach(item, value)
+	{
+		cleanup_free char *source = bind_source(item);
+		if (!source || is_outside(source, p) || is_read_only(item))
+			continue;
+		size_t n = strlen(p->dir);
+		cleanup_free char *within = mem_printf(".%s", source + n);
+		hit(p, strncmp(source, p->dir, n) ? source : within);
+	}
+}
+
 static void foreign_volumes(const cJSON *value, const struct place *p)
 {
 	const cJSON *item;
@@ -337,6 +368,9 @@ static const struct rule rules[] = {
         {LINT_HOST_BIND, "services", "volumes", outside_bind,
          "lies outside the directory of the compose file",
          "move it into that directory, or take a named volume"},
+        {LINT_PROJECT_BIND, "services", "volumes", inside_bind,
+         "is written by every session of this file, and stays when they are removed",
+         "bind it read-only (:ro), or take a named volume, of which each session has its own"},
         {LINT_SHARED_VOLUME, "services", "volumes_from", foreign_volumes,
          "belongs to a container outside the session", "take a named volume"},
         {LINT_BUILD_OUTSIDE, "services", "build", outside_build,
