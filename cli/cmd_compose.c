@@ -110,7 +110,19 @@ static cJSON *in_order(const cJSON *findings)
 	return rows;
 }
 
-/* Under ${title}, what to do about each of ${rows} with ${action}, if there is one. */
+static bool is_first_of_rule(const cJSON *rows, const cJSON *row)
+{
+	const cJSON *one;
+	cJSON_ArrayForEach(one, rows)
+	{
+		if (!strcmp(json_text(one, "rule"), json_text(row, "rule")) &&
+		    !strcmp(json_text(one, "advice"), json_text(row, "advice")))
+			break;
+	}
+	return one == row;
+}
+
+/* Under ${title}, what to do about the ${rows} with ${action}, if there are any: once for each rule. */
 static void print_advice(const cJSON *rows, const char *action, const char *title)
 {
 	const cJSON *row;
@@ -118,10 +130,10 @@ static void print_advice(const cJSON *rows, const char *action, const char *titl
 	cJSON_ArrayForEach(row, rows)
 	{
 		cleanup_free char *advice = lint_advice(row);
-		if (strcmp(json_text_or(row, "action", ""), action) != 0)
+		if (strcmp(json_text_or(row, "action", ""), action) != 0 || !is_first_of_rule(rows, row))
 			continue;
-		printf("%s%s%s  %s: %s: %s\n", first ? "\n" : "", first ? title : "", first ? "\n" : "",
-		       json_text(row, "place"), json_text(row, "what"), advice);
+		printf("%s%s%s  %s: %s\n", first ? "\n" : "", first ? title : "", first ? "\n" : "",
+		       json_text(row, "rule"), advice);
 		first = false;
 	}
 }

@@ -296,6 +296,15 @@ static void say_original(const struct load *l, struct err *err)
 	}
 }
 
+static void explain_v1(struct err *err)
+{
+	struct err said = *err;
+	if (strstr(said.msg, "is invalid because"))
+		err_set(err, said.code,
+		        "%.1600s\n(docker-compose 1.29 knows none of the newer keys; docker compose v2 does)",
+		        said.msg);
+}
+
 static cJSON *resolve(struct load *l, struct err *err)
 {
 	const struct provider *tool = l->ask->provider;
@@ -320,6 +329,8 @@ static cJSON *resolve(struct load *l, struct err *err)
 		if (err->code == ERR_FAILED)
 			err->code = ERR_INVALID;
 		say_original(l, err);
+		if (is_v1(l))
+			explain_v1(err);
 		err_wrap(err, "%s", project_label(l->ask->files));
 		return NULL;
 	}

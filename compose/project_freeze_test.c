@@ -118,6 +118,8 @@ static void what_cannot_be_isolated(void **data)
 	         "[{\"type\":\"bind\",\"source\":\"/run/docker.sock\",\"target\":\"/s\"}]",
 	         "docker.sock gives"},
 	        {"services.volumes", "[\"%s/sock:/s\"]", "sock gives"},
+	        {"services.volumes", "[\"/run:/r:ro\"]", "/run gives the service"},
+	        {"services.volumes", "[\"/:/r:ro\"]", "volumes / gives the service"},
 	        {"services.volumes", "[\"/etc:/e:ro\"]", "/etc lies outside"},
 	        {"services.volumes", "[{\"type\":\"bind\",\"source\":\"/etc/passwd\",\"target\":\"/e\"}]",
 	         "/etc/passwd lies outside"},

@@ -74,7 +74,7 @@ static const struct {
          "service web: volumes /etc: host-bind allowed\nservice web: volumes /usr: host-bind allowed\n"},
         {"services:\n  web: {image: x, volumes: [\"./a:/a\", \"./b:/b:ro\", \"./c:/c:z,ro\", {type: bind, "
          "source: ./d, target: /d, read_only: true}, {type: bind, source: ./e, target: /e}]}\n",
-         "", "service web: volumes ./a: project-bind told\nservice web: volumes ./e: project-bind told\n"},
+         "", "service web: volumes ./a, ./e: project-bind told\n"},
         {"services:\n  web: {build: {context: ., labels: {a: b}}, image: app}\n  job: {image: "
          "\"app:latest\"}\n",
          "",

@@ -210,13 +210,27 @@ static bool is_engine_socket(const char *source)
 	return false;
 }
 
+/* Whether an engine's socket lies below ${source}. */
+static bool holds_engine_socket(const char *source)
+{
+	static const char *const sockets[] = {"/run/docker.sock", "/var/run/docker.sock",
+	                                      "/run/podman/podman.sock", "/run/containerd/containerd.sock"};
+	cleanup_free char *real = resolve(source);
+	size_t n = strlen(real);
+	n -= n && real[n - 1] == '/'; /* the root itself */
+	for (size_t i = 0; i < ARRAY_LEN(sockets); i++)
+		if (!strncmp(sockets[i], real, n) && sockets[i][n] == '/')
+			return true;
+	return false;
+}
+
 static void engine_socket(const cJSON *value, const struct place *p)
 {
 	const cJSON *item;
 	cJSON_ArrayForEach(item, value)
 	{
 		cleanup_free char *source = bind_source(item);
-		if (source && is_engine_socket(source))
+		if (source && (is_engine_socket(source) || holds_engine_socket(source)))
 			hit(p, source);
 	}
 }
@@ -242,19 +256,22 @@ static bool is_read_only(const cJSON *volume)
 	return strstr(list, ",ro,");
 }
 
-/* Every session of the file has the same one. */
-static void inside_bind(const cJSON *value, const struct place *p)
+/* Every session of the file has the same one. All of a service are one finding: there may be many, and they are no reason to refuse it. */
+static void inside_binds(const cJSON *value, const struct place *p)
 {
+	cleanup_str struct str all = STR_INIT;
+	size_t n = p->dir ? strlen(p->dir) : 0;
 	const cJSON *item;
 	cJSON_ArrayForEach(item, value)
 	{
 		cleanup_free char *source = bind_source(item);
 		if (!source || is_outside(source, p) || is_read_only(item))
 			continue;
-		size_t n = strlen(p->dir);
-		cleanup_free char *within = mem_printf(".%s", source + n);
-		hit(p, strncmp(source, p->dir, n) ? source : within);
+		bool beside = !strncmp(source, p->dir, n);
+		str_addf(&all, "%s%s%s", all.len ? ", " : "", beside ? "." : "", source + (beside ? n : 0));
 	}
+	if (all.len)
+		hit(p, str_text(&all));
 }
 
 static void foreign_volumes(const cJSON *value, const struct place *p)
@@ -368,7 +385,7 @@ static const struct rule rules[] = {
         {LINT_HOST_BIND, "services", "volumes", outside_bind,
          "lies outside the directory of the compose file",
          "move it into that directory, or take a named volume"},
-        {LINT_PROJECT_BIND, "services", "volumes", inside_bind,
+        {LINT_PROJECT_BIND, "services", "volumes", inside_binds,
          "is written by every session of this file, and stays when they are removed",
          "bind it read-only (:ro), or take a named volume, of which each session has its own"},
         {LINT_SHARED_VOLUME, "services", "volumes_from", foreign_volumes,
