@@ -277,7 +277,6 @@ static int check_files(struct job *job, struct err *err)
 static int taken(struct job *job, const struct session_row *row, int64_t ready_ms, struct err *err)
 {
 	char took[32];
-	lease_file_follow(job_state(job), row->uuid);
 	state_ring(job_state(job));
 	job_progress(job, "done", 100, "session %s is healthy after %s: it was warm", row->name,
 	             clock_duration(ready_ms, took, sizeof(took)));
