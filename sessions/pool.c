@@ -6,6 +6,7 @@
 #include "core/proc.h"
 #include "core/version.h"
 #include "sessions/guard.h"
+#include "sessions/operation.h"
 #include "sessions/session.h"
 #include <stdlib.h>
 #include <string.h>
@@ -161,6 +162,33 @@ int pool_take(struct state *st, struct session_row *row, const struct session_ro
 	row->hard_expires_at = want->hard_expires_at;
 	row->idle_ms = want->idle_ms;
 	return 0;
+}
+
+/* Retired first, so that nobody takes it and, should we be killed, the reaper ends it: the row does not become our job's. */
+static int end(struct job *job, struct session_row *row, struct err *err)
+{
+	struct state *st = job_state(job);
+	int guard = GUARD_NONE, busy = guard_take(st, row->name, &guard, err);
+	if (busy)
+		return busy < 0 ? -1 : 0;
+	job_progress(job, "room", 3, "removing warm session %s, which has the room", row->name);
+	int rc = retire(st, row->uuid, err) ||
+	         operation_down(st, row, EVENT_STOP, REASON_RETIRED, NULL, 0, NULL, err);
+	guard_release(st, &guard);
+	return rc ? -1 : 1;
+}
+
+int pool_yield(struct job *job, struct err *err)
+{
+	struct session_row *rows = NULL;
+	size_t n = 0;
+	int rc = 0;
+	if (store_rows(job_state(job), STORE_WARM, 0, &rows, &n, err))
+		return -1;
+	for (size_t i = n; i-- > 0 && rc == 0;)
+		rc = rows[i].state == SESSION_RUNNING ? end(job, &rows[i], err) : 0;
+	store_rows_free(rows, n);
+	return rc;
 }
 
 /* -- keeping it full -- */

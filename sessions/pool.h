@@ -31,6 +31,9 @@ int pool_find(struct state *st, const char *recipe, int *guard, struct session_r
  * that name is alive, ERR_STATE when the warm one is no longer there to be taken. */
 int pool_take(struct state *st, struct session_row *row, const struct session_row *want, struct err *err);
 
+/** Somebody's start has no room: end the newest warm session now, within ${job}. Returns 1 when one is gone, 0 when there is none, or -1. */
+int pool_yield(struct job *job, struct err *err);
+
 /** Retire what there is beyond SESSION_POOL. */
 int pool_trim(struct state *st, struct err *err);
 

@@ -143,6 +143,33 @@ static void a_taken_one_lives_on(void **data)
 	assert_nothing_left(t);
 }
 
+/* No ports but those of warm ones are left: they give way, one after the other, as far as it takes. */
+static void they_give_way(void **data)
+{
+	struct test_state *t = *data;
+	char range[32];
+	int ports = lease_stack_ports() + (int)config_int(t->cfg, "SESSION_NESTED_PORTS");
+	pool_of(t, "3");
+	refill(t);
+	snprintf(range, sizeof(range), "%d-%d", test_sessions_port(), test_sessions_port() + 3 * ports - 1);
+	test_sessions_set(t, "SESSION_PORT_RANGE", range);
+	does(t, "session.start", "{\"name\":\"part\",\"services\":[\"gateway\"]}");
+	assert_int_equal(warm(t), 2);
+	assert_int_equal(count(t, "SELECT count(*) FROM receipts WHERE reason = '" REASON_RETIRED "' AND ok"),
+	                 1);
+	/* the pool's own start takes nothing from anybody */
+	pool_of(t, "3");
+	assert_ok(session_pool_task.look(t->st, err));
+	setenv("SESSION_PORT_RANGE", range, 1);
+	int64_t id = count(t, "SELECT max(id) FROM jobs");
+	wait_for(spawn_job(id, NULL));
+	job_ended(t, id, JOB_FAILED);
+	assert_int_equal(warm(t), 2);
+	drain(t);
+	stop_clean(t, "part");
+	assert_nothing_left(t);
+}
+
 /* With the database lost a taken one comes back as its owner's, a warm one as nobody's, to be taken. */
 static void they_come_back(void **data)
 {
@@ -272,6 +299,7 @@ int main(int argc, char **argv)
 	        P(an_ill_one_is_not_taken),
 	        P(they_are_nobodys),
 	        P(a_taken_one_lives_on),
+	        P(they_give_way),
 	        P(they_come_back),
 	        P(many_at_once),
 	        P(a_killed_fill_leaves_nothing),

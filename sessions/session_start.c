@@ -106,6 +106,20 @@ static int make_row(struct job *job, struct session_row *row, struct session_row
 	return 0;
 }
 
+/* The same; where there is no room, warm sessions give way to what somebody waits for. */
+static int make_room_and_row(struct job *job, struct session_row *row, struct session_row *failed,
+                             const struct lease_wants *wants, struct err *err)
+{
+	int rc;
+	while ((rc = make_row(job, row, failed, wants, err)) && err->code == ERR_QUOTA && !is_warm(job)) {
+		struct err why = {0};
+		if (pool_yield(job, &why) != 1)
+			break;
+		err_clear(err);
+	}
+	return rc;
+}
+
 /* ${row} is planned: take a warm session for it, or make it. A warm one of its own is told what it is made of. */
 static int settle(struct job *job, struct session_row *row, struct session_row *failed,
                   const struct lease_wants *wants, struct err *err)
@@ -119,7 +133,7 @@ static int settle(struct job *job, struct session_row *row, struct session_row *
 	int rc = pool_fits(job_args(job)) ? claim(job, row, failed, &warm, err) : 0;
 	if (rc <= 0) {
 		store_row_free(&warm);
-		return rc < 0 ? -1 : make_row(job, row, failed, wants, err);
+		return rc < 0 ? -1 : make_room_and_row(job, row, failed, wants, err);
 	}
 	store_row_free(row);
 	*row = warm;
