@@ -17,8 +17,9 @@ static char *cache_dir(const struct config *cfg)
 
 static int verb_build(const struct config *cfg, int argc, char **argv, struct err *err)
 {
-	const struct arg table[] = {{0}};
-	struct args a = {"codefoundry image build", table};
+	bool json = false;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {0}};
+	struct args a = {"codefoundry image build [--json]", table};
 	if (args_parse(&a, argc, argv, err))
 		return -1;
 	int64_t start = clock_mono_ms();
@@ -26,6 +27,13 @@ static int verb_build(const struct config *cfg, int argc, char **argv, struct er
 	int present = reference ? image_present(reference, err) : -1;
 	if (present < 0 || image_ensure(reference, cache, NULL, err) || image_make_latest(reference, err))
 		return -1;
+	if (json) {
+		cleanup_json cJSON *j = json_object();
+		json_add_text(j, "reference", reference);
+		json_add_bool(j, "made", !present);
+		term_json(j);
+		return 0;
+	}
 	if (present)
 		printf("%s is there already\n", reference);
 	else
@@ -88,7 +96,8 @@ static int verb_show(const struct config *cfg, int argc, char **argv, struct err
 int cli_image(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	static const struct cli_verb verbs[] = {
-	        {"build", "", "make the image and give it to the engine, unless it has it", verb_build},
+	        {"build", "[--json]", "make the image and give it to the engine, unless it has it",
+	         verb_build},
 	        {"save", "FILE [--json]", "write it as an archive for `docker load`", verb_save},
 	        {"show", "[--json]", "its name, size and whether the engine has it", verb_show},
 	        {NULL}};

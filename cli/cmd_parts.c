@@ -1,6 +1,8 @@
 /* The parts, each in the foreground, as `up` and sessions start them. */
 #include "bot/bot.h"
+#include "cli/args.h"
 #include "cli/cli.h"
+#include "cli/term.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/str.h"
@@ -39,12 +41,39 @@ int cli_worker(const struct config *cfg, int argc, char **argv, struct err *err)
 	return worker_main(st, cli_kinds, cli_tasks, err);
 }
 
+/* Defaults only: what is set may be secret. */
+static cJSON *describe_settings(void)
+{
+	cJSON *list = json_array();
+	for (const struct setting *const *t = cli_settings; *t; t++) {
+		for (const struct setting *s = *t; s->key; s++) {
+			cJSON *one = json_object();
+			json_add_text(one, "key", s->key);
+			json_add_text(one, "default", s->def);
+			json_add_text(one, "allowed", s->allowed);
+			json_add_bool(one, "secret", s->secret);
+			json_add_text(one, "group", s->group);
+			json_add_text(one, "help", s->help);
+			cJSON_AddItemToArray(list, one);
+		}
+	}
+	return list;
+}
+
 int cli_example(const struct config *cfg, int argc, char **argv, struct err *err)
 {
-	(void)cfg;
-	if (no_arguments(argc, argv, err))
-		return -1;
+	bool json = false;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {0}};
+	struct args a = {"codefoundry settings [--json]   e.g. codefoundry settings > .env.test", table};
 	cleanup_str struct str out = STR_INIT;
+	(void)cfg;
+	if (args_parse(&a, argc, argv, err))
+		return -1;
+	if (json) {
+		cleanup_json cJSON *list = describe_settings();
+		term_json(list);
+		return 0;
+	}
 	config_example(cli_settings, &out);
 	fputs(str_text(&out), stdout);
 	return 0;

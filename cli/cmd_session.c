@@ -288,6 +288,8 @@ int cli_session(const struct config *cfg, int argc, char **argv, struct err *err
 	        {"top", "top [NAME]", "the same, again every two seconds", session_verb_top},
 	        {"wait", "wait NAME [--for healthy] [--timeout 60s]", "until it is healthy, gone or stopped",
 	         session_verb_wait},
+	        {"import", "import FILE [--start] [--json]", "what a sessions.json of the reference lists",
+	         session_verb_import},
 	        {"reap", "reap [--dry-run] [--json]", "remove what expired, finish what was cut off",
 	         verb_reap},
 	        {"supervise", NULL, NULL, verb_supervise},

@@ -4,6 +4,7 @@
 #include "cli/term.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "sessions/reference.h"
 #include "sessions/session.h"
 #include <stdio.h>
 #include <string.h>
@@ -137,14 +138,37 @@ static void print_list(cJSON *rows)
 		say_unknown();
 }
 
+/* What needs the database only. */
+static int print_plain(struct state *st, bool names, struct err *err)
+{
+	cleanup_json cJSON *list = names ? session_names(st, err) : reference_list(st, err);
+	const cJSON *one;
+	if (!list)
+		return -1;
+	if (!names)
+		term_json(list);
+	else
+		cJSON_ArrayForEach(one, list) puts(json_text_or(one, "name", ""));
+	return 0;
+}
+
 int session_verb_list(const struct config *cfg, int argc, char **argv, struct err *err)
 {
-	bool json = false, all = false;
-	const struct arg table[] = {{"json", ARG_FLAG, &json}, {"all", ARG_FLAG, &all}, {0}};
-	struct args a = {"codefoundry session list [--all] [--json]   e.g. session list --all", table};
+	bool json = false, all = false, names = false, reference = false;
+	const struct arg table[] = {{"json", ARG_FLAG, &json},
+	                            {"all", ARG_FLAG, &all},
+	                            {"names", ARG_FLAG, &names},
+	                            {"reference", ARG_FLAG, &reference},
+	                            {0}};
+	struct args a = {"codefoundry session list [--all] [--json]   e.g. session list --all (--names: only "
+	                 "those; --reference: "
+	                 "as its sessions.json)",
+	                 table};
 	cleanup_state struct state *st = NULL;
 	if (args_parse(&a, argc, argv, err) || state_open(&st, cfg, err))
 		return -1;
+	if (names || reference)
+		return print_plain(st, names, err);
 	cleanup_json cJSON *rows = sessions_list(st, all, err);
 	if (!rows)
 		return -1;

@@ -68,9 +68,10 @@ int session_verb_stats(const struct config *cfg, int argc, char **argv, struct e
 
 int session_verb_top(const struct config *cfg, int argc, char **argv, struct err *err)
 {
-	static const struct arg table[] = {{0}};
-	struct args a = {"codefoundry session top [NAME]   e.g. session top demo (Ctrl-C ends it)", table,
-	                 .most = 1};
+	bool json = false;
+	const struct arg table[] = {{"json", ARG_FLAG, &json}, {0}};
+	struct args a = {"codefoundry session top [NAME] [--json]   e.g. session top demo (Ctrl-C ends it)",
+	                 table, .most = 1};
 	cleanup_state struct state *st = NULL;
 	if (args_parse(&a, argc, argv, err) || state_open(&st, cfg, err))
 		return -1;
@@ -79,8 +80,13 @@ int session_verb_top(const struct config *cfg, int argc, char **argv, struct err
 	if (!stats)
 		return -1;
 	do {
-		printf("%s", terminal ? "\033[H\033[2J" : "");
-		print_stats(stats);
+		if (json) {
+			cleanup_free char *line = json_print(stats);
+			puts(line);
+		} else {
+			printf("%s", terminal ? "\033[H\033[2J" : "");
+			print_stats(stats);
+		}
 		if (fflush(stdout))
 			return err_sys(err, errno, "write");
 	} while (terminal && read_again(st, a.words[0], &stats, TOP_MS, err) == 0);
