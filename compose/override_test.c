@@ -192,6 +192,69 @@ static void without_limits_there_are_none(void **state)
 	fixture_close(&f);
 }
 
+/* Built for this session; a subnet of its own; somebody else's volume; and what of that somebody allowed. */
+static const char reaching_text[] =
+        "{\"provider\":\"PROVIDER\",\"json\":JSON,\"findings\":["
+        "{\"section\":\"services\",\"name\":\"web\",\"key\":\"pid\",\"value\":\"ho\\nst\",\"rule\":\"host-"
+        "pid\","
+        "\"action\":\"allowed\"},"
+        "{\"section\":\"services\",\"name\":\"web\",\"key\":\"ports\",\"rule\":\"host-port\",\"action\":"
+        "\"rewritten\"}],"
+        "\"base\":{\"services\":{\"web\":{\"build\":{\"context\":\"/"
+        "x\",\"labels\":[\"a=b\"]}},\"Odd\":{\"build\":{}}},"
+        "\"networks\":{\"n\":{\"ipam\":{\"config\":[{\"subnet\":\"10.5.0.0/24\",\"gateway\":\"10.5.0.1\"}]}},"
+        "\"theirs\":{\"external\":true,\"name\":\"x\"}},\"volumes\":{\"v\":{\"external\":true}}},"
+        "\"services\":[{\"name\":\"web\",\"build\":true},{\"name\":\"Odd\",\"build\":true}],"
+        "\"networks\":[\"n\"],\"volumes\":[],\"fixed\":{\"n\":\"10.5.0.0/24\"}}";
+
+static void assert_has(const struct str *out, const char *text, bool has)
+{
+	if (!strstr(str_text(out), text) == has)
+		fail_msg("%s%s in %s", has ? "" : "not ", text, str_text(out));
+}
+
+static void what_is_its_own_and_what_is_not(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *provider, *json;
+		bool repeats; /* what the base says of a network */
+	} tools[] = {{"docker-compose", "false", true},
+	             {"docker-compose", "true", false},
+	             {"docker-compose-v2", "true", false}};
+	for (size_t i = 0; i < ARRAY_LEN(tools); i++) {
+		struct fixture f;
+		cleanup_str struct str out = STR_INIT, text = STR_INIT;
+		const char *provider = strstr(reaching_text, "PROVIDER"),
+		           *json = strstr(reaching_text, "JSON");
+		str_addf(&text, "%.*s%s%.*s%s%s", (int)(provider - reaching_text), reaching_text,
+		         tools[i].provider, (int)(json - provider - 8), provider + 8, tools[i].json,
+		         json + 4);
+		fixture_open(&f, str_text(&text), "[]", "{\"n\":\"10.5.0.0/24\"}", "{}");
+		if (override_write(&f.o, &out, &err))
+			fail_msg("%s", err.msg);
+		assert_has(&out,
+		           "# Not isolated, by --allow=host-pid: service web: pid ho st\nservices:", true);
+		assert_has(&out, "host-port", false);
+		assert_has(&out,
+		           "    \"image\": \"codefoundry-demo-web\" # built for this session\n    build:\n"
+		           "      labels: # its containers inherit them, so they are not the containers'\n"
+		           "        - \"com.codefoundry.image.install=" INSTALL "\"\n"
+		           "        - \"com.codefoundry.image.session=" UUID "\"\n"
+		           "        - \"com.codefoundry.image.name=codefoundry-demo-web\"\n",
+		           true);
+		/* no image may have a capital letter in its name */
+		assert_has(&out, "\"image\": \"codefoundry-demo-Odd\"", false);
+		assert_has(&out, "\"com.codefoundry.image.name\": \"codefoundry-demo-", true);
+		assert_has(&out, "\"config\": [{\"subnet\": \"10.5.0.0/24\", \"gateway\": \"10.5.0.1\"}]",
+		           tools[i].repeats);
+		assert_has(&out, "# leased, so that no two", false);
+		assert_has(&out, "theirs", false);
+		assert_has(&out, "volumes:", false);
+		fixture_close(&f);
+	}
+}
+
 #define X20 "xxxxxxxxxxxxxxxxxxxx"
 #define ONE(service) "{\"base\":{},\"services\":[" service "],\"networks\":[\"n\"],\"volumes\":[]}"
 
@@ -562,6 +625,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(the_whole_text),
 	        cmocka_unit_test(without_limits_there_are_none),
+	        cmocka_unit_test(what_is_its_own_and_what_is_not),
 	        cmocka_unit_test(refused),
 	        cmocka_unit_test_setup_teardown(docker_compose_1_takes_it, setup, teardown),
 	        cmocka_unit_test_setup_teardown(compose_v2_takes_it, setup, teardown),

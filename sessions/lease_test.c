@@ -291,6 +291,73 @@ static void subnets(void **data)
 	assert_string_equal(nets, "{}");
 }
 
+/* As lease_nets(), of networks that keep their subnets. */
+static int lease_fixed(struct test_state *t, const char *uuid, const char *fixed, const char *taken,
+                       char *out, size_t size, struct err *err)
+{
+	cleanup_json cJSON *f = cJSON_Parse(fixed), *busy = taken ? cJSON_Parse(taken) : NULL, *nets = NULL;
+	struct lease_wants wants = {.fixed = f, .taken = busy};
+	if (db_begin(t->st->db, err))
+		return -1;
+	if (lease_take(t->st, uuid, &wants, err)) {
+		db_rollback(t->st->db);
+		return -1;
+	}
+	if (db_commit(t->st->db, err) || !(nets = lease_subnets(t->st, uuid, err)))
+		return -1;
+	cleanup_free char *text = json_print(nets);
+	snprintf(out, size, "%s", text);
+	return 0;
+}
+
+static void fixed_subnets(void **data)
+{
+	struct test_state *t = *data;
+	static const struct {
+		const char *fixed, *taken;
+		enum err_code code;
+		const char *text;
+	} refusals[] = {
+	        {"{\"n\":\"198.18.1.0/24\"}", NULL, ERR_BUSY,
+	         "network n keeps its 198.18.1.0/24, which overlaps"},
+	        {"{\"n\":\"198.18.0.0/16\"}", NULL, ERR_BUSY, "overlaps"},
+	        {"{\"n\":\"198.18.1.128/30\"}", NULL, ERR_BUSY, "overlaps"},
+	        {"{\"n\":\"198.18.0.0/25\"}", NULL, ERR_BUSY, "overlaps"}, /* a block of the pool */
+	        {"{\"n\":\"198.19.4.0/24\"}", "[\"198.19.0.0/16\"]", ERR_BUSY,
+	         "of the engine or of this host"},
+	        {"{\"n\":\"198.19.6.0/24\",\"m\":\"198.19.6.128/25\"}", NULL, ERR_BUSY, "network m keeps"},
+	        {"{\"n\":\"198.19.6.0/31\"}", NULL, ERR_INVALID, "is no subnet"},
+	        {"{\"n\":\"0.0.0.0/0\"}", NULL, ERR_INVALID, "is no subnet"},
+	        {"{\"n\":\"fd00::/64\"}", NULL, ERR_INVALID, "is no subnet"},
+	        {"{\"n\":7}", NULL, ERR_INVALID, "is no subnet"},
+	};
+	char nets[256];
+	struct err err = {0};
+	test_sessions_set(t, "SESSION_SUBNET_POOL", "198.18.0.0/23");
+	assert_ok(lease_fixed(t, "a", "{\"n\":\"198.18.1.0/24\"}", NULL, nets, sizeof(nets), err));
+	assert_string_equal(nets, "{\"n\":\"198.18.1.0/24\"}");
+	/* what is given out stays clear of it, and is told what is left of the pool */
+	assert_ok(lease_nets(t, "b", "[\"w\",\"x\",\"y\",\"z\"]", NULL, nets, sizeof(nets), err));
+	assert_int_equal(lease_nets(t, "c", "[\"v\"]", NULL, nets, sizeof(nets), &err), -1);
+	assert_non_null(strstr(err.msg, "sessions have 4 of 8"));
+	for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+		int before = (int)count_leases(t);
+		memset(&err, 0, sizeof(err));
+		assert_int_equal(
+		        lease_fixed(t, "d", refusals[i].fixed, refusals[i].taken, nets, sizeof(nets), &err),
+		        -1);
+		if (err.code != refusals[i].code || !strstr(err.msg, refusals[i].text))
+			fail_msg("%s: %s: %s", refusals[i].fixed, err_name(err.code), err.msg);
+		assert_int_equal(count_leases(t), before);
+	}
+	cleanup_json cJSON *survey = NULL;
+	assert_ok(!(survey = lease_survey(t->st, err)));
+	assert_int_equal(json_int(survey, "subnets.leased", -1), 4);
+	assert_ok(db_run(t->st->db, err, "DELETE FROM leases WHERE session = 'a'", ""));
+	assert_ok(lease_fixed(t, "d", "{\"n\":\"198.18.1.0/25\"}", NULL, nets, sizeof(nets), err));
+	assert_string_equal(nets, "{\"n\":\"198.18.1.0/25\"}");
+}
+
 static void bad_pools(void **data)
 {
 	struct test_state *t = *data;
@@ -547,6 +614,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(a_survey_tells_who_has_what, setup, teardown),
 	        cmocka_unit_test_setup_teardown(endpoints, setup, teardown),
 	        cmocka_unit_test_setup_teardown(subnets, setup, teardown),
+	        cmocka_unit_test_setup_teardown(fixed_subnets, setup, teardown),
 	        cmocka_unit_test_setup_teardown(bad_pools, setup, teardown),
 	        cmocka_unit_test_setup_teardown(routes_of_the_host, setup, teardown),
 	        cmocka_unit_test_setup_teardown(fast_with_many, setup, teardown),
