@@ -129,6 +129,41 @@ static void wrong_lines_say_what_is_right(void **state)
 	proc_result_free(&result);
 }
 
+/* -- files -- */
+
+static void cp_copies_both_ways(void **state)
+{
+	(void)state;
+	struct err err = {0};
+	bool containers = !strcmp(getenv("ENGINE"), "compose");
+	cleanup_free char *in = mem_printf("%s/in", state_dir), *out = mem_printf("%s/out", state_dir),
+	                  *text = NULL;
+	/* where both engines have the state directory of the stack */
+	cleanup_free char *there = mem_printf("%s:%s/copied", session,
+	                                      containers ? "/var/lib/codefoundry" : ""),
+	                  *named = mem_printf("%s:gateway:%s/copied", session,
+	                                      containers ? "/var/lib/codefoundry" : "");
+	assert_int_equal(file_write(in, "a line\n", 7, 0640, &err), 0);
+	expect(RUN("cp", in, there), NULL, 0, "", "");
+	expect(RUN("cp", named, out), NULL, 0, "", "");
+	assert_int_equal(file_read(out, 100, &text, NULL, &err), 0);
+	assert_string_equal(text, "a line\n");
+	struct proc_result result = run(RUN("cp", there, "-"), NULL, WAIT_MS);
+	assert_int_equal(result.status, 0);
+	assert_true(result.out_len >= 1024 && !strcmp(result.out, "copied") &&
+	            !strcmp(result.out + 512, "a line\n"));
+	proc_result_free(&result);
+	expect(RUN("cp", in, out), NULL, 2, "", "must be in a session");
+	expect(RUN("cp", there, named), NULL, 2, "", "must be in a session");
+	expect(RUN("cp", in), NULL, 2, "", "missing");
+	expect(RUN("cp", in, "x:gateway:"), NULL, 2, "", "which file");
+	expect(RUN("cp", in, "no-such:/x"), NULL, 1, "", "no session no-such");
+	expect(RUN("cp", in, "./here:there"), NULL, 2, "",
+	       "must be in a session"); /* a file of this machine */
+	cleanup_free char *nobody = mem_printf("%s:nobody:/x", session);
+	expect(RUN("cp", nobody, out), NULL, 1, "", "no service nobody");
+}
+
 /* -- the program in a terminal -- */
 
 struct terminal {
@@ -337,6 +372,7 @@ int main(void)
 	        cmocka_unit_test(exec_passes_on_streams_and_exit_code),
 	        cmocka_unit_test(exec_pipes_much),
 	        cmocka_unit_test(wrong_lines_say_what_is_right),
+	        cmocka_unit_test(cp_copies_both_ways),
 	        cmocka_unit_test(attach_gives_a_shell_and_its_exit_code),
 	        cmocka_unit_test(ctrl_d_ends_the_shell),
 	        cmocka_unit_test(ctrl_c_interrupts_what_runs_and_not_the_shell),
