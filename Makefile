@@ -274,7 +274,7 @@ test: test-deps ## Everything: unit and system tests, the nine scenarios, the pl
 	 -- env ENGINE=compose COMPOSE_PROVIDER=docker-compose-v2 DOCKER_CONFIG=$(COMPOSE_V2) $(RUN) --env /dev/null test run --format tap \
 	 -- env ENGINE=compose $(BUILD)/test/cli/session_io_test \
 	 -- $(RUN) --env /dev/null test run --format tap --file tests/system-compose \
-	 -- $(CRASH) --engine process --every 13 -- $(CRASH) --engine compose --at launch --fault "kill -9" --every 5 \
+	 -- $(CRASH) --engine process --every 13 -- $(CRASH) --engine compose --op restart --at launch --fault "kill -9" --every 3 \
 	 -- $(BUILD)/test/tests/mutants build/mutants/codefoundry tests/mutants.yml
 
 unit: $(if $(TESTS),$(TESTS:%=$(BUILD)/test/%_test),$(UNITBIN)) ## Only the unit tests (TESTS="core/str jobs/job" for some)

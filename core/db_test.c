@@ -1,7 +1,9 @@
 /* One process and real files; db_process_test.c has many. */
 #include "core/db_testing.h"
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/fs.h>
+#include <sqlite3.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
@@ -344,6 +346,47 @@ static void transactions_do_not_nest(void **state)
 	db_close(db);
 }
 
+/* -- failing -- */
+
+static int fail_at, hooked;
+
+static int fail_there(const char *sql)
+{
+	return strcmp(sql, "ROLLBACK") && ++hooked == fail_at ? SQLITE_FULL : SQLITE_OK;
+}
+
+static int write_two(struct db *db)
+{
+	if (db_begin(db, &err))
+		return -1;
+	if (db_run(db, &err, "INSERT INTO notes (body) VALUES ('a')", "") ||
+	    db_run(db, &err, "INSERT INTO notes (body) VALUES ('b')", "") || db_commit(db, &err)) {
+		db_rollback(db);
+		return -1;
+	}
+	return 0;
+}
+
+/* Whatever fails, all of a transaction is there or nothing. */
+static void every_statement_may_fail(void **state)
+{
+	(void)state;
+	struct db *db = opened(migrations);
+	db_hook = fail_there;
+	for (fail_at = 1; fail_at <= 5; fail_at++) {
+		hooked = 0;
+		int rc = write_two(db);
+		assert_int_equal(rc, fail_at <= 4 ? -1 : 0);
+		if (rc)
+			assert_says(ERR_IO, "no space left");
+		hooked = INT_MIN;
+		assert_false(db_in_transaction(db));
+		assert_int_equal(number(db, "SELECT count(*) FROM notes"), rc ? 0 : 2);
+	}
+	db_hook = NULL;
+	db_close(db);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -362,6 +405,7 @@ int main(void)
 	        TEST(same_sql_in_use_twice),
 	        TEST(more_statements_than_the_cache),
 	        TEST(transactions_do_not_nest),
+	        TEST(every_statement_may_fail),
 	};
 	return cmocka_run_group_tests_name("core/db", tests, NULL, NULL);
 }
