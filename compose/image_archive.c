@@ -1,19 +1,13 @@
 #include "compose/image_archive.h"
 #include "core/mem.h"
+#include "core/tar.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define BLOCK 512
 #define END_BLOCKS 2
-
-struct header {
-	char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100];
-	char magic[6], version[2], user[32], group[32], major[8], minor[8], prefix[155], unused[12];
-};
-_Static_assert(sizeof(struct header) == BLOCK, "a header is one block");
 
 int archive_put(struct archive *a, const void *data, size_t len, struct err *err)
 {
@@ -32,37 +26,28 @@ int archive_put(struct archive *a, const void *data, size_t len, struct err *err
 
 int archive_pad(struct archive *a, struct err *err)
 {
-	static const char zeroes[BLOCK];
-	size_t over = (size_t)(a->bytes % BLOCK);
-	return over ? archive_put(a, zeroes, BLOCK - over, err) : 0;
-}
-
-/* Sum of the header's bytes, the checksum's own counted as spaces. */
-static void sign(struct header *h)
-{
-	unsigned sum = 0;
-	memset(h->checksum, ' ', sizeof(h->checksum));
-	for (size_t i = 0; i < sizeof(*h); i++)
-		sum += ((const unsigned char *)h)[i];
-	snprintf(h->checksum, sizeof(h->checksum), "%06o", sum & 0777777);
+	static const char zeroes[TAR_BLOCK];
+	size_t over = (size_t)(a->bytes % TAR_BLOCK);
+	return over ? archive_put(a, zeroes, TAR_BLOCK - over, err) : 0;
 }
 
 static int put_header(struct archive *a, const struct image_entry *e, struct err *err)
 {
-	struct header h = {.type = (char)e->type, .magic = "ustar", .version = {'0', '0'}};
-	const char *slash = e->type == IMAGE_DIR ? "/" : "", *link = e->type == IMAGE_LINK ? e->text : "";
-	if (strlen(e->path) + strlen(slash) >= sizeof(h.name) || strlen(link) >= sizeof(h.link) ||
-	    e->size >= INT64_C(1) << 33)
+	bool dir = e->type == IMAGE_DIR;
+	cleanup_free char *path = mem_printf("%s%s", e->path, dir ? "/" : "");
+	const char *link = e->type == IMAGE_LINK ? e->text : "";
+	if (strlen(path) >= TAR_NAME_MAX || strlen(link) >= TAR_NAME_MAX || e->size >= INT64_C(1) << 33)
 		return err_set(err, ERR_LIMIT, "image: %s: name or size is too long for tar", e->path);
-	snprintf(h.name, sizeof(h.name), "%s%s", e->path, slash);
-	snprintf(h.link, sizeof(h.link), "%s", link);
-	snprintf(h.mode, sizeof(h.mode), "%07o", e->mode & 07777u);
-	snprintf(h.uid, sizeof(h.uid), "%07o", e->owner & 07777777u);
-	snprintf(h.gid, sizeof(h.gid), "%07o", e->owner & 07777777u);
-	snprintf(h.size, sizeof(h.size), "%011llo", (unsigned long long)e->size & 077777777777u);
-	snprintf(h.mtime, sizeof(h.mtime), "%011o", 0u);
-	sign(&h);
-	return archive_put(a, &h, sizeof(h), err);
+	const struct tar_entry entry = {.path = path,
+	                                .link = link,
+	                                .type = (char)e->type,
+	                                .mode = e->mode,
+	                                .uid = e->owner,
+	                                .gid = e->owner,
+	                                .size = e->size};
+	char block[TAR_BLOCK];
+	tar_header(&entry, block);
+	return archive_put(a, block, sizeof(block), err);
 }
 
 int archive_header(struct archive *a, const char *path, int64_t size, struct err *err)
@@ -103,14 +88,14 @@ int archive_add(struct archive *a, const struct image_entry *e, struct err *err)
 
 int archive_end(struct archive *a, struct err *err)
 {
-	static const char zeroes[END_BLOCKS * BLOCK];
+	static const char zeroes[END_BLOCKS * TAR_BLOCK];
 	return archive_put(a, zeroes, sizeof(zeroes), err);
 }
 
 int64_t archive_size(const struct image_files *files)
 {
-	int64_t bytes = END_BLOCKS * BLOCK;
+	int64_t bytes = END_BLOCKS * TAR_BLOCK;
 	for (size_t i = 0; i < files->n; i++)
-		bytes += BLOCK + (files->list[i].size + BLOCK - 1) / BLOCK * BLOCK;
+		bytes += TAR_BLOCK + (files->list[i].size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK;
 	return bytes;
 }

@@ -8,6 +8,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define TAR_BLOCK 512    /* bytes: of a header, and what content is filled up to */
+#define TAR_NAME_MAX 100 /* a header has room for names shorter than that */
+
+struct tar_entry {
+	const char *path, *link; /* a directory's path ends in a slash; link NULL: none */
+	char type;               /* '0' a file, '2' a link, '5' a directory, 'x' an extended header */
+	unsigned mode;
+	int64_t uid, gid, size, mtime_s;
+};
+
+/** The header of ${e} alone (ustar). What has no room in it is cut, numbers become 0: an extended header before it must say it. */
+void tar_header(const struct tar_entry *e, char block[TAR_BLOCK]);
+
 struct tar_options {
 	int64_t uid, gid; /* who owns what is written, in the archive */
 	int stop_fd;      /* readable: give up with ERR_CANCELLED; <= 0: none. Borrowed */

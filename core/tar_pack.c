@@ -12,26 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BLOCK 512
 #define USTAR_SIZE_MAX (INT64_C(1) << 33) /* eleven octal digits */
-
-struct header {
-	char name[100], mode[8], uid[8], gid[8], size[12], mtime[12], checksum[8], type, link[100];
-	char magic[6], version[2], user[32], group[32], major[8], minor[8], prefix[155], unused[12];
-};
-_Static_assert(sizeof(struct header) == BLOCK, "a header is one block");
+#define USTAR_ID_MAX (INT64_C(1) << 21)   /* seven */
 
 struct packer {
 	int out;
 	struct tar_options *o;
 	char buf[1 << 16];
-};
-
-struct entry {
-	const char *path, *link;
-	char type;
-	mode_t mode;
-	int64_t size, mtime_s;
 };
 
 static int put(struct packer *p, const void *data, size_t len, struct err *err)
@@ -51,38 +38,16 @@ static int put(struct packer *p, const void *data, size_t len, struct err *err)
 
 static int pad(struct packer *p, int64_t size, struct err *err)
 {
-	static const char zeros[BLOCK];
-	size_t over = (size_t)(size % BLOCK);
-	return over ? put(p, zeros, BLOCK - over, err) : 0;
+	static const char zeros[TAR_BLOCK];
+	size_t over = (size_t)(size % TAR_BLOCK);
+	return over ? put(p, zeros, TAR_BLOCK - over, err) : 0;
 }
 
-static void octal(char *field, size_t size, int64_t value)
+static int put_block(struct packer *p, const struct tar_entry *e, struct err *err)
 {
-	snprintf(field, size, "%0*llo", (int)size - 1, (long long)value);
-}
-
-/* Sum of the header's bytes, the checksum's own counted as spaces. */
-static void sign(struct header *h)
-{
-	unsigned sum = 0;
-	memset(h->checksum, ' ', sizeof(h->checksum));
-	for (size_t i = 0; i < sizeof(*h); i++)
-		sum += ((const unsigned char *)h)[i];
-	snprintf(h->checksum, sizeof(h->checksum), "%06o", sum & 0777777);
-}
-
-static int put_block(struct packer *p, const struct entry *e, struct err *err)
-{
-	struct header h = {.type = e->type, .magic = "ustar", .version = {'0', '0'}};
-	snprintf(h.name, sizeof(h.name), "%s", e->path);
-	snprintf(h.link, sizeof(h.link), "%s", e->link ? e->link : "");
-	octal(h.mode, sizeof(h.mode), e->mode & 07777);
-	octal(h.uid, sizeof(h.uid), p->o->uid & 07777777);
-	octal(h.gid, sizeof(h.gid), p->o->gid & 07777777);
-	octal(h.size, sizeof(h.size), e->size < USTAR_SIZE_MAX ? e->size : 0);
-	octal(h.mtime, sizeof(h.mtime), e->mtime_s >= 0 && e->mtime_s < USTAR_SIZE_MAX ? e->mtime_s : 0);
-	sign(&h);
-	return put(p, &h, sizeof(h), err);
+	char block[TAR_BLOCK];
+	tar_header(e, block);
+	return put(p, block, sizeof(block), err);
 }
 
 /* "LENGTH key=value\n", LENGTH counting itself too. */
@@ -98,38 +63,38 @@ static void add_record(struct str *records, const char *key, const char *value)
 }
 
 /* What the header has no room for stands in a header before it. */
-static int put_extended(struct packer *p, const struct entry *e, struct err *err)
+static int put_extended(struct packer *p, const struct tar_entry *e, struct err *err)
 {
 	cleanup_str struct str records = STR_INIT;
 	char number[32];
-	if (strlen(e->path) >= sizeof(((struct header *)0)->name))
+	if (strlen(e->path) >= TAR_NAME_MAX)
 		add_record(&records, "path", e->path);
-	if (e->link && strlen(e->link) >= sizeof(((struct header *)0)->link))
+	if (e->link && strlen(e->link) >= TAR_NAME_MAX)
 		add_record(&records, "linkpath", e->link);
 	const struct {
 		const char *key;
 		int64_t value, max;
 	} numbers[] = {{"size", e->size, USTAR_SIZE_MAX},
-	               {"uid", p->o->uid, 010000000},
-	               {"gid", p->o->gid, 010000000}};
+	               {"uid", e->uid, USTAR_ID_MAX},
+	               {"gid", e->gid, USTAR_ID_MAX}};
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
 		snprintf(number, sizeof(number), "%lld", (long long)numbers[i].value);
 		if (numbers[i].value >= numbers[i].max)
 			add_record(&records, numbers[i].key, number);
 	}
-	const struct entry x = {.path = "pax", .type = 'x', .mode = 0600, .size = (int64_t)records.len};
+	const struct tar_entry x = {.path = "pax", .type = 'x', .mode = 0600, .size = (int64_t)records.len};
 	if (!records.len)
 		return 0;
 	return put_block(p, &x, err) || put(p, records.p, records.len, err) ? -1 : pad(p, x.size, err);
 }
 
-static int put_header(struct packer *p, const struct entry *e, struct err *err)
+static int put_header(struct packer *p, const struct tar_entry *e, struct err *err)
 {
 	p->o->entries++;
 	return put_extended(p, e, err) ? -1 : put_block(p, e, err);
 }
 
-static int put_file(struct packer *p, int dirfd, const char *name, struct entry *e, struct err *err)
+static int put_file(struct packer *p, int dirfd, const char *name, struct tar_entry *e, struct err *err)
 {
 	struct stat st;
 	/* a FIFO in its place must not make us wait */
@@ -158,7 +123,7 @@ static int put_file(struct packer *p, int dirfd, const char *name, struct entry 
 	return pad(p, e->size, err);
 }
 
-static int put_link(struct packer *p, int dirfd, const char *name, struct entry *e, struct err *err)
+static int put_link(struct packer *p, int dirfd, const char *name, struct tar_entry *e, struct err *err)
 {
 	char target[PATH_MAX];
 	ssize_t n = readlinkat(dirfd, name, target, sizeof(target) - 1);
@@ -172,7 +137,7 @@ static int put_link(struct packer *p, int dirfd, const char *name, struct entry 
 static int put_tree(struct packer *p, int dirfd, const char *name, const char *as, int depth,
                     struct err *err);
 
-static int put_dir(struct packer *p, int dirfd, const char *name, const struct entry *e, const char *as,
+static int put_dir(struct packer *p, int dirfd, const char *name, const struct tar_entry *e, const char *as,
                    int depth, struct err *err)
 {
 	cleanup_close int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -205,8 +170,11 @@ static int put_tree(struct packer *p, int dirfd, const char *name, const char *a
 	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW))
 		return errno == ENOENT && depth ? 0 : err_sys(err, errno, "%s", as);
 	cleanup_free char *slashed = mem_printf("%s/", as);
-	struct entry e = {
-	        .path = S_ISDIR(st.st_mode) ? slashed : as, .mode = st.st_mode, .mtime_s = st.st_mtim.tv_sec};
+	struct tar_entry e = {.path = S_ISDIR(st.st_mode) ? slashed : as,
+	                      .uid = p->o->uid,
+	                      .gid = p->o->gid,
+	                      .mode = st.st_mode,
+	                      .mtime_s = st.st_mtim.tv_sec};
 	if (S_ISREG(st.st_mode)) {
 		e.type = '0';
 		return put_file(p, dirfd, name, &e, err);
@@ -225,7 +193,7 @@ static int put_tree(struct packer *p, int dirfd, const char *name, const char *a
 
 int tar_pack(int dirfd, const char *name, const char *as, int out, struct tar_options *o, struct err *err)
 {
-	static const char end[2 * BLOCK];
+	static const char end[2 * TAR_BLOCK];
 	struct packer *p = mem_alloc(sizeof(*p));
 	cleanup_free struct packer *freed = p;
 	p->out = out;

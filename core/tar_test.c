@@ -163,6 +163,19 @@ static void a_tree_comes_over_as_it_is(void **state)
 	assert_int_equal(readlink(copied_long, target, sizeof(target) - 1), 2 * strlen(LONG));
 	cleanup_free char *dst = at("dst");
 	assert_int_equal(tree_count(dst), 1 + o.entries); /* nothing stays aside */
+}
+
+static void it_is_merged_with_what_is_there(void **state)
+{
+	struct packing p;
+	struct tar_options o = {0};
+	struct err err = {0};
+	(void)state;
+	make_dir("src");
+	make_dir("src/empty");
+	make_file("src/run", "old\n", 0755);
+	make_dir("dst");
+	assert_int_equal(copy("src", "src", "dst", "new", &p, &o, &err), 0);
 
 	/* again: merged, replaced; what was there besides stays */
 	make_file("dst/new/more", "kept", 0644);
@@ -372,9 +385,13 @@ static void it_can_be_stopped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        T(a_tree_comes_over_as_it_is), T(what_cannot_be_packed_is_told),
-	        T(nothing_leads_out),          T(devices_and_rights_are_left_out),
-	        T(cut_off_or_garbled),         T(it_can_be_stopped),
+	        T(a_tree_comes_over_as_it_is),
+	        T(it_is_merged_with_what_is_there),
+	        T(what_cannot_be_packed_is_told),
+	        T(nothing_leads_out),
+	        T(devices_and_rights_are_left_out),
+	        T(cut_off_or_garbled),
+	        T(it_can_be_stopped),
 	};
 	return cmocka_run_group_tests_name("tar", tests, NULL, NULL);
 }

@@ -171,10 +171,10 @@ static cJSON *entries(const char *text)
 	cJSON *list = json_array();
 	cleanup_free char *copy = mem_strdup(text);
 	for (char *rest = copy, *line; (line = strsep(&rest, ";"));) {
-		cJSON *entry = json_object();
 		char ts[32];
 		if (!*line)
 			continue;
+		cJSON *entry = json_object();
 		snprintf(ts, sizeof(ts), "2026-01-01T00:00:%.2s.000Z", line);
 		if (*line != '-')
 			json_add_text(entry, "ts", ts);
