@@ -264,11 +264,13 @@ $(BUILD)/obj/gateway/templates.o: $(wildcard gateway/templates/*/*)
 ##@ Test
 .PHONY: test unit mutants clang
 SUM := $(BUILD)/test/tests/tap_sum
+# Two at a time, those that take minutes first: most of their time they wait for the engine.
+LONG := $(filter $(BUILD)/test/sessions/%,$(UNITBIN))
 test: test-deps ## Everything: unit and system tests, the nine scenarios, the planted defects, clang's opinion
 	@$(MAKE) --no-print-directory -j2 build $(SUM) $(UNITBIN) $(BUILD)/test/tests/mutants $(BUILD)/test/tests/peer $(CRASH)
 	@$(MAKE) --no-print-directory -j2 MUTANTS=1 build
 	@state=$$(mktemp -d); trap 'rm -rf "$$state"' EXIT; export STATE_DIR=$$state ENGINE=process; \
-	 $(SUM) $(UNITBIN) -- make -s clang -- $(RUN) --env /dev/null test run --format tap \
+	 $(SUM) -j 2 $(LONG) $(filter-out $(LONG),$(UNITBIN)) -- make -s clang -- $(RUN) --env /dev/null test run --format tap \
 	 -- $(RUN) --env /dev/null test run --format tap --file tests/system \
 	 -- env ENGINE=compose COMPOSE_PROVIDER=docker-compose $(RUN) --env /dev/null test run --format tap \
 	 -- env ENGINE=compose COMPOSE_PROVIDER=docker-compose-v2 DOCKER_CONFIG=$(COMPOSE_V2) $(RUN) --env /dev/null test run --format tap \

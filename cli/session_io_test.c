@@ -4,21 +4,11 @@
 #include "core/mem.h"
 #include "core/proc.h"
 #include "core/str.h"
+#include "jobs/test_state.h"
 #include <poll.h>
 #include <pty.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #define START_MS 180000 /* of containers too, whose image may have to be made */
 #define WAIT_MS 15000
@@ -26,7 +16,7 @@
 #define OUTPUT_MAX (4u << 20)
 #define PIPED (1 << 20)
 
-static char program[4096], session[32], state_dir[64];
+static char program[4096], session[32], own_state[64];
 
 /* -- the program with pipes -- */
 
@@ -56,16 +46,16 @@ static int setup(void **state)
 {
 	(void)state;
 	char range[32];
-	int port = 10240 + (int)(getpid() % 50) * 160;
+	int port = 10240 + test_place(50) * 160;
 	snprintf(program, sizeof(program), "%s", proc_self());
 	char *build = strstr(program, "/test/cli/"); /* the test's own place is build/test/cli */
 	assert_non_null(build);
 	snprintf(build, sizeof(program) - (size_t)(build - program), "/codefoundry");
 	snprintf(session, sizeof(session), "io-%d", (int)getpid());
 	snprintf(range, sizeof(range), "%d-%d", port, port + 159);
-	snprintf(state_dir, sizeof(state_dir), "/tmp/codefoundry-test.XXXXXX");
-	assert_non_null(mkdtemp(state_dir));
-	setenv("STATE_DIR", state_dir, 1);
+	snprintf(own_state, sizeof(own_state), "/tmp/codefoundry-test.XXXXXX");
+	assert_non_null(mkdtemp(own_state));
+	setenv("STATE_DIR", own_state, 1);
 	setenv("SESSION_PORT_RANGE", range, 1);
 	setenv("ENGINE", "process", 0);
 	setenv("PS1", "$ ", 1);
@@ -81,7 +71,7 @@ static int teardown(void **state)
 	(void)state;
 	struct err err = {0};
 	struct proc_result result = run(RUN("stop", session), NULL, START_MS);
-	int rc = tree_remove(state_dir, &err) || result.status;
+	int rc = tree_remove(own_state, &err) || result.status;
 	if (rc)
 		print_error("%s%s\n", result.errs, err.msg);
 	proc_result_free(&result);
@@ -136,7 +126,7 @@ static void cp_copies_both_ways(void **state)
 	(void)state;
 	struct err err = {0};
 	bool containers = !strcmp(getenv("ENGINE"), "compose");
-	cleanup_free char *in = mem_printf("%s/in", state_dir), *out = mem_printf("%s/out", state_dir),
+	cleanup_free char *in = mem_printf("%s/in", own_state), *out = mem_printf("%s/out", own_state),
 	                  *text = NULL;
 	/* where both engines have the state directory of the stack */
 	cleanup_free char *there = mem_printf("%s:%s/copied", session,

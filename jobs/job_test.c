@@ -117,8 +117,10 @@ static void test_cancel_running(void **data)
 	int64_t id = enqueue(t->st, "wait", NULL);
 	pid_t pid = start_exec(id);
 	test_wait_job(t->st, "stage = 'waiting'");
+	kill(pid, SIGSTOP); /* it must not be over between the two */
 	assert_ok(jobs_cancel(t->st, id, "tg:9", err));
 	assert_ok(jobs_cancel(t->st, id, "tg:8", err)); /* twice is fine, the first counts */
+	kill(pid, SIGCONT);
 	assert_int_equal(test_wait_end(pid), 0);
 	assert_job(t->st, id, JOB_CANCELLED, ERR_CANCELLED, "cancelled by tg:9");
 	assert_notes(t->st, "undone", "1\n");

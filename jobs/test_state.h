@@ -18,6 +18,7 @@
 #include <cmocka.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /* Within ${call}, `err` is an error object of its own. */
 #define assert_ok(call)                                                                                      \
@@ -60,6 +61,14 @@ static inline void test_state_close(struct test_state *t)
 {
 	test_state_disconnect(t);
 	assert_ok(tree_remove(t->dir, err));
+}
+
+/* A number below ${n} that no other test program which runs now has: for ports and the like. Tests that run at the same time are told
+ * their slot (tests/tap_sum.c); the rest is by pid, so that the next one does not meet what the kernel still holds of the last. */
+static inline int test_place(int n)
+{
+	const char *slot = getenv("CODEFOUNDRY_TEST_SLOT");
+	return slot ? (int)(getpid() % (n / 2)) * 2 + atoi(slot) % 2 : (int)(getpid() % n);
 }
 
 /* Wait for a job row that satisfies ${sql}. */

@@ -26,7 +26,7 @@ static inline void test_sessions_connect(struct test_state *t)
 /* Each test process has ports of its own: several may run on this host at once. */
 static inline int test_sessions_port(void)
 {
-	return 10240 + (int)(getpid() % 50) * 160;
+	return 10240 + test_place(50) * 160;
 }
 
 static inline void test_sessions_open(struct test_state *t)

@@ -1,6 +1,6 @@
 /* Runs test programs that write TAP and adds them up: a line per program, what failed with its output, and one last line
  * `N passed, N failed` (`, N skipped`). A program that crashes, hangs, stops before its plan is fulfilled or tests nothing has
- * failed, whatever it printed before. cmocka 1.1.5 writes TAP to stdout, a plan per group, and a skip as "not ok 3 # SKIP". */
+ * failed, whatever it printed before. Programs without arguments run two at a time with -j 2, those behind -- one after the other. cmocka 1.1.5 writes TAP to stdout, a plan per group, and a skip as "not ok 3 # SKIP". */
 #include "core/clock.h"
 #include "core/mem.h"
 #include "core/proc.h"
@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define TIMEOUT_MS 600000
@@ -155,16 +157,95 @@ static void run(const char *const *argv, struct count *total)
 	fflush(stdout);
 }
 
+/* -- some at a time -- */
+
+/* Seen by all workers; locked with the file, which the kernel gives back when one of them dies. */
+struct shared {
+	int next, lock;
+	struct count total;
+};
+
+static void locked(struct shared *s, int how)
+{
+	if (lockf(s->lock, how, 0))
+		perror("tap_sum: lock");
+}
+
+static char *take(struct shared *s, char **programs, int n)
+{
+	locked(s, F_LOCK);
+	char *program = s->next < n ? programs[s->next++] : NULL;
+	locked(s, F_ULOCK);
+	return program;
+}
+
+static void add(struct count *total, const struct count *more)
+{
+	total->passed += more->passed;
+	total->failed += more->failed;
+	total->skipped += more->skipped;
+}
+
+/* What a program prints is held back until it is over, then written at once. Each of those that run at the same time is told a
+ * number of its own, by which they take different ports. */
+static void work(struct shared *s, char **programs, int n, int slot)
+{
+	char number[16], *program;
+	snprintf(number, sizeof(number), "%d", slot);
+	setenv("CODEFOUNDRY_TEST_SLOT", number, 1);
+	while ((program = take(s, programs, n))) {
+		struct count own = {0};
+		char *text = NULL;
+		size_t len = 0;
+		FILE *out = stdout;
+		stdout = open_memstream(&text, &len);
+		run((const char *const[]){program, NULL}, &own);
+		fclose(stdout);
+		stdout = out;
+		locked(s, F_LOCK);
+		fwrite(text, 1, len, stdout);
+		fflush(stdout);
+		add(&s->total, &own);
+		locked(s, F_ULOCK);
+		free(text);
+	}
+}
+
+static int run_together(char **programs, int n, int jobs, struct count *total)
+{
+	struct shared *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (s == MAP_FAILED || (s->lock = memfd_create("tap_sum", MFD_CLOEXEC)) < 0)
+		return perror("tap_sum"), -1;
+	fflush(stdout);
+	for (int slot = 0; slot < jobs; slot++) {
+		pid_t pid = fork();
+		if (pid < 0)
+			return perror("tap_sum: fork"), -1;
+		if (pid)
+			continue;
+		work(s, programs, n, slot);
+		_exit(0);
+	}
+	int status;
+	while (wait(&status) > 0)
+		s->total.failed += status != 0;
+	add(total, &s->total);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct count total = {0};
-	if (argc < 2) {
-		fprintf(stderr, "usage: tap_sum PROGRAM… [-- PROGRAM ARGUMENT…]…\n");
+	bool some = argc > 2 && !strcmp(argv[1], "-j");
+	int first = some ? 3 : 1, i = first, jobs = some ? atoi(argv[2]) : 1;
+	if (argc < 2 || jobs < 1) {
+		fprintf(stderr, "usage: tap_sum [-j JOBS] PROGRAM… [-- PROGRAM ARGUMENT…]…\n");
 		return 2;
 	}
-	int i = 1;
-	for (; i < argc && strcmp(argv[i], "--") != 0; i++)
-		run((const char *const[]){argv[i], NULL}, &total);
+	while (i < argc && strcmp(argv[i], "--") != 0)
+		i++;
+	if (run_together(argv + first, i - first, jobs, &total))
+		return 1;
 	while (i < argc) {
 		char **command = &argv[++i];
 		while (i < argc && strcmp(argv[i], "--") != 0)
