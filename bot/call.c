@@ -137,14 +137,16 @@ int call_audit(const struct call *c, const char *action, const char *target, con
 	return audit_add(c->bot->st, call_owner(c, owner), "bot", action, target, outcome, NULL, err);
 }
 
-/* The job and its line in the audit log in one commit: neither is there without the other. */
+/* The job and its line in the audit log, which tells what exactly was asked for, in one commit: neither is there without the other. */
 static int enqueue(struct call *c, const struct job_request *req, int64_t *id, bool *fresh, struct err *err)
 {
 	struct state *st = c->bot->st;
+	cleanup_free char *detail = json_print(req->args);
 	if (db_begin(st->db, err))
 		return -1;
 	if (jobs_enqueue(st, req, id, fresh, err) ||
-	    (*fresh && call_audit(c, req->kind, req->session, "ok", err)) || db_commit(st->db, err)) {
+	    (*fresh && audit_add(st, req->owner, "bot", req->kind, req->session, "ok", detail, err)) ||
+	    db_commit(st->db, err)) {
 		db_rollback(st->db);
 		return -1;
 	}

@@ -2,6 +2,7 @@
 #include "bot/commands.h"
 #include "bot/logs.h"
 #include "bot/results.h"
+#include "bot/session_exec.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "core/mutant.h"
@@ -252,13 +253,10 @@ static const struct subcommand {
 	bool needs_name;
 	int (*run)(struct call *c, const char *name, const char *rest, struct err *err);
 } subcommands[] = {
-        {"start", ROLE_OPERATOR, false, start},
-        {"stop", ROLE_OPERATOR, true, stop},
-        {"restart", ROLE_OPERATOR, true, restart},
-        {"show", ROLE_VIEWER, true, show},
-        {"extend", ROLE_OPERATOR, true, extend},
-        {"logs", ROLE_OPERATOR, true, logs},
-        {"pin", ROLE_ADMIN, true, pin},
+        {"start", ROLE_OPERATOR, false, start},       {"stop", ROLE_OPERATOR, true, stop},
+        {"restart", ROLE_OPERATOR, true, restart},    {"show", ROLE_VIEWER, true, show},
+        {"extend", ROLE_OPERATOR, true, extend},      {"logs", ROLE_OPERATOR, true, logs},
+        {"exec", ROLE_ADMIN, true, session_exec_ask}, {"pin", ROLE_ADMIN, true, pin},
         {"unpin", ROLE_ADMIN, true, unpin},
 };
 
@@ -302,10 +300,10 @@ const struct command cmd_session = {
         .name = "session",
         .role = ROLE_VIEWER,
         .about =
-                {"Start, stop, restart, show, extend or pin a session, or read its logs",
+                {"Start, stop, restart, show, extend or pin a session, read its logs, run a command in it",
                  "Запустить, остановить, перезапустить, показать, продлить или закрепить сессию, прочесть её "
-                 "журнал"},
-        .usage = "/session start|stop|restart|show|extend|logs|pin|unpin <name>",
+                 "журнал, выполнить в ней команду"},
+        .usage = "/session start|stop|restart|show|extend|logs|exec|pin|unpin <name>",
         .example = "/session start demo",
         .run = run,
 };

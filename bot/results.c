@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define REASON_UNITS 400
+#define OUTPUT_UNITS 3000 /* of what a command said: one message */
 
 static char *number(int64_t n, char buf[24])
 {
@@ -40,8 +41,9 @@ void results_add_endpoints(const cJSON *endpoints, struct str *html)
 	}
 }
 
-static void session_started(enum lang lang, const struct job_row *row, struct str *out)
+static void session_started(enum lang lang, const struct job_row *row, const char *title, struct str *out)
 {
+	(void)title;
 	const cJSON *r = row->result;
 	cleanup_str struct str endpoints = STR_INIT;
 	char ready[64], expires[64];
@@ -77,8 +79,9 @@ void results_add_left(enum lang lang, const cJSON *receipt, struct str *out)
 	}
 }
 
-static void session_stopped(enum lang lang, const struct job_row *row, struct str *out)
+static void session_stopped(enum lang lang, const struct job_row *row, const char *title, struct str *out)
 {
+	(void)title;
 	const cJSON *r = row->result, *receipt = json_at(r, "receipt");
 	cleanup_str struct str left = STR_INIT;
 	if (!receipt) {
@@ -90,17 +93,42 @@ static void session_stopped(enum lang lang, const struct job_row *row, struct st
 	          TEXT_ARGS({"session", json_text(r, "name")}, {"left", str_text(&left)}));
 }
 
-static void session_extended(enum lang lang, const struct job_row *row, struct str *out)
+static void session_extended(enum lang lang, const struct job_row *row, const char *title, struct str *out)
 {
+	(void)title;
 	char expires[64];
 	texts_left(lang, json_int(row->result, "expires_at", 0) - clock_now_ms(), expires);
 	texts_add(out, lang, T_SESSION_EXTENDED,
 	          TEXT_ARGS({"session", json_text(row->result, "name")}, {"expires", expires}));
 }
 
-static void session_pinned(enum lang lang, const struct job_row *row, struct str *out)
+static void session_pinned(enum lang lang, const struct job_row *row, const char *title, struct str *out)
 {
+	(void)title;
 	texts_add(out, lang, T_SESSION_PINNED, TEXT_ARGS({"session", json_text(row->result, "name")}));
+}
+
+static void session_executed(enum lang lang, const struct job_row *row, const char *title, struct str *out)
+{
+	const cJSON *r = row->result;
+	const char *said = json_text_or(r, "output", "");
+	size_t len = strlen(said), shown = text_utf16_prefix(said, len, OUTPUT_UNITS);
+	bool cut = shown < len || json_bool(r, "cut", false);
+	char code[24], time[64];
+	cleanup_str struct str output = STR_INIT;
+	cleanup_free char *text = mem_strndup(said, shown);
+	if (*text) {
+		str_add(&output, "<pre>");
+		str_add_html(&output, text);
+		str_add(&output, cut ? texts_raw(lang, T_SESSION_EXEC_CUT) : "");
+		str_add(&output, "</pre>");
+	}
+	texts_took(lang, json_int(r, "took_ms", 0), time);
+	texts_add(out, lang, T_SESSION_EXECUTED,
+	          TEXT_ARGS({"mark", json_int(r, "exit_code", 0) ? "⚠️" : "✅"}, {"title", title},
+	                    {"service", json_text(r, "service")},
+	                    {"code", number(json_int(r, "exit_code", 0), code)}, {"time", time},
+	                    {"output", str_text(&output)}));
 }
 
 static void add_failures(enum lang lang, const cJSON *scenarios, struct str *out)
@@ -126,8 +154,9 @@ static void add_count(struct str *out, const char *name, int64_t n)
 		str_addf(out, "%s: %" PRId64 "\n", name, n);
 }
 
-static void test_done(enum lang lang, const struct job_row *row, struct str *out)
+static void test_done(enum lang lang, const struct job_row *row, const char *title, struct str *out)
 {
+	(void)title;
 	const cJSON *r = row->result;
 	cleanup_str struct str failures = STR_INIT, more = STR_INIT;
 	int64_t n_total = json_int(r, "total", 0), n_passed = json_int(r, "passed", 0),
@@ -149,22 +178,19 @@ static void test_done(enum lang lang, const struct job_row *row, struct str *out
 
 static const struct {
 	const char *kind;
-	void (*fn)(enum lang lang, const struct job_row *row, struct str *out);
+	void (*fn)(enum lang lang, const struct job_row *row, const char *title, struct str *out);
 } renderers[] = {
-        {"session.start", session_started},
-        {"session.restart", session_started},
-        {"session.stop", session_stopped},
-        {"session.extend", session_extended},
-        {"session.pin", session_pinned},
-        {"session.unpin", session_extended},
-        {"test.run", test_done},
+        {"session.start", session_started}, {"session.restart", session_started},
+        {"session.stop", session_stopped},  {"session.extend", session_extended},
+        {"session.pin", session_pinned},    {"session.unpin", session_extended},
+        {"session.exec", session_executed}, {"test.run", test_done},
 };
 
 static void done(enum lang lang, const struct job_row *row, const char *title, struct str *out)
 {
 	for (size_t i = 0; i < ARRAY_LEN(renderers); i++) {
 		if (strcmp(renderers[i].kind, row->kind) == 0 && row->result) {
-			renderers[i].fn(lang, row, out);
+			renderers[i].fn(lang, row, title, out);
 			return;
 		}
 	}
@@ -180,7 +206,8 @@ void results_html(enum lang lang, const struct job_row *row, const char *title, 
 	} else if (row->state == JOB_CANCELLED) {
 		texts_add(out, lang, T_JOB_CANCELLED, TEXT_ARGS({"title", title}));
 	} else if (row->result && strcmp(row->kind, "test.run") == 0) {
-		test_done(lang, row, out); /* red scenarios may be told as a failed job with a report */
+		test_done(lang, row, title,
+		          out); /* red scenarios may be told as a failed job with a report */
 	} else {
 		cleanup_free char *error = log_redact(row->error ? row->error : "–");
 		texts_add(out, lang, T_JOB_FAILED, TEXT_ARGS({"title", title}, {"error", error}));

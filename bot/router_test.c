@@ -45,6 +45,8 @@ static void commands_are_answered(void **state)
 	        {5, "/session pin x", "/session pin needs the role admin"},
 	        {5, "/session unpin x", "needs the role admin"},
 	        {7, "/session pin nosuch", "❌"},
+	        {5, "/session exec x ls", "/session exec needs the role admin"},
+	        {7, "/session exec nosuch ls", "❌"},
 	        {5, "/new", "Types: telegram-bot"},
 	        {5, "/new web-servce shop", "There is no project type"},
 	        {5, "/new web-service Shop!", "cannot name a project"},
@@ -397,6 +399,11 @@ static void sessions_belong_to_their_owner(void **state)
 	        {7, "/session pin demo", "Pinning session demo", 5},
 	        {7, "/session unpin demo", "Unpinning session demo", 6},
 	        {7, "/session stop demo now", "Stopping session demo", 7},
+	        {5, "/session exec demo ls", "needs the role admin", 7},
+	        {7, "/session exec demo", "Usage:", 7},
+	        {7, "/session exec demo gateway --", "Usage:", 7},
+	        {7, "/session exec demo 'ls", "is not closed", 7},
+	        {7, "/session exec demo gateway — sh -c 'ls | head'", "sh -c 'ls | head'", 8},
 	};
 	(void)state;
 	struct test_bot t;
@@ -411,6 +418,13 @@ static void sessions_belong_to_their_owner(void **state)
 	                &t, "SELECT json_extract(args, '$.minutes') FROM jobs WHERE kind = 'session.extend'"),
 	        120);
 	assert_int_equal(test_bot_state_int(&t, "SELECT count(*) FROM audit WHERE outcome = 'denied'"), 5);
+	assert_int_equal(
+	        test_bot_state_int(&t,
+	                           "SELECT count(*) FROM jobs JOIN audit ON detail = args WHERE kind = "
+	                           "'session.exec' AND action = kind AND args = "
+	                           "'{\"name\":\"demo\",\"service\":\"gateway\",\"argv\":[\"sh\",\"-c\",\"ls | "
+	                           "head\"]}'"),
+	        1);
 	test_bot_close(&t);
 }
 

@@ -94,6 +94,7 @@ static const char *const texts[TEXT_COUNT][LANG_COUNT] = {
 	[T_SESSION_STARTING_NEW] = {"Starting a session", "Запуск сессии"},
 	[T_SESSION_RESTARTING] = {"Restarting session {session}", "Перезапуск сессии {session}"},
 	[T_SESSION_EXTENDING] = {"Extending session {session}", "Продление сессии {session}"},
+	[T_SESSION_EXECUTING] = {"{session}: {command}", "{session}: {command}"},
 	[T_SESSION_PINNING] = {"Pinning session {session}", "Закрепление сессии {session}"},
 	[T_SESSION_UNPINNING] = {"Unpinning session {session}", "Открепление сессии {session}"},
 	[T_SESSION_PIN] = {"📌 never, it is pinned", "📌 бессрочно, закреплена"},
@@ -162,6 +163,10 @@ static const char *const texts[TEXT_COUNT][LANG_COUNT] = {
 	[T_SESSION_PINNED] = {
 		"📌 Session <b>{session}</b> is pinned: it lives until it is stopped or <code>/session unpin {session}</code>.",
 		"📌 Сессия <b>{session}</b> закреплена: она живёт, пока её не остановят или не открепят: <code>/session unpin {session}</code>"},
+	[T_SESSION_EXECUTED] = {
+		"{mark} <b>{=title}</b>\n{service}, exit code {code}, {time}\n{=output}",
+		"{mark} <b>{=title}</b>\n{service}, код завершения {code}, {time}\n{=output}"},
+	[T_SESSION_EXEC_CUT] = {"\n… (the rest is left out)", "\n… (остальное опущено)"},
 	[T_SESSION_ENDS_IDLE] = {
 		"⏳ Session <b>{session}</b> expires in {time} (idle: nobody uses it). <code>/session show {name}</code>",
 		"⏳ Сессия <b>{session}</b> истекает через {time} (ею не пользуются). <code>/session show {name}</code>"},

@@ -26,11 +26,17 @@ const struct setting *const cli_settings[] = {
 };
 
 const struct job_kind *const cli_kinds[] = {
-        &session_start_kind,   &session_stop_kind,
-        &session_restart_kind, &session_extend_kind,
-        &session_pin_kind,     &session_unpin_kind,
-        &session_reap_kind,    &test_run_kind,
-        &project_create_kind,  NULL,
+        &session_start_kind,
+        &session_stop_kind,
+        &session_restart_kind,
+        &session_extend_kind,
+        &session_pin_kind,
+        &session_unpin_kind,
+        &session_exec_kind,
+        &session_reap_kind,
+        &test_run_kind,
+        &project_create_kind,
+        NULL,
 };
 
 const struct worker_task *const cli_tasks[] = {&session_warn_task, &session_usage_task, &session_reap_task,

@@ -21,12 +21,14 @@ extern const struct setting session_settings[];
  *  session.extend  {name, minutes, uuid?}      → {name, expires_at}
  *  session.pin     {name}                      → {name, pinned: true, expires_at}
  *  session.unpin   {name}                      → {name, pinned: false, expires_at}
+ *  session.exec    {name, service?, argv: [text]} → {name, service, exit_code, output (with what it said of errors, its first 16 KiB), cut:
+ *                                               whether there was more, took_ms}; at most a minute; where SESSION_CHAT_EXEC allows
  *  session.reap    {dry_run?: bool}            → {removed: [{name, reason, receipt}], kept: N, orphans: N, and
  *                                               held: {until, why} when nothing is removed for its age until then}
  * uuid: only if it is still that one which is called so.
  */
 extern const struct job_kind session_start_kind, session_stop_kind, session_restart_kind, session_extend_kind,
-        session_pin_kind, session_unpin_kind, session_reap_kind;
+        session_pin_kind, session_unpin_kind, session_exec_kind, session_reap_kind;
 
 /* Looks for expired sessions and orphans and enqueues session.reap. */
 extern const struct worker_task session_reap_task;

@@ -45,6 +45,13 @@ const struct setting session_settings[] = {
          .def = "true",
          .group = GROUP,
          .help = "Remove expired sessions without being asked"},
+        {.key = "SESSION_CHAT_EXEC",
+         .type = SETTING_CHOICE,
+         .def = "containers",
+         .allowed = "containers|all|none",
+         .group = GROUP,
+         .help = "Where admins may run commands from a chat: in sessions of containers, in all (a session of "
+                 "processes is this machine itself), or in none"},
         {.key = "SESSION_MAX_COUNT",
          .type = SETTING_INT,
          .def = "10",

@@ -28,8 +28,9 @@
 #include <unistd.h>
 
 static const struct job_kind *const kinds[] = {
-        &session_start_kind, &session_stop_kind,  &session_restart_kind, &session_extend_kind,
-        &session_pin_kind,   &session_unpin_kind, &session_reap_kind,    NULL};
+        &session_start_kind,  &session_stop_kind, &session_restart_kind,
+        &session_extend_kind, &session_pin_kind,  &session_unpin_kind,
+        &session_exec_kind,   &session_reap_kind, NULL};
 
 /* -- this program as a service: binds its ports, says that it is ready, waits for its end -- */
 
