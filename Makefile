@@ -127,9 +127,12 @@ history: ## Earlier test runs
 	@$(CLI) test history
 
 ##@ Any session
-.PHONY: start-session stop-session restart-session list-sessions show-session wait-session attach-session extend-session pin-session unpin-session stats top auto-cleanup
+.PHONY: start-session dev stop-session restart-session list-sessions show-session wait-session attach-session extend-session pin-session unpin-session stats top auto-cleanup
 start-session: ## Start one, or resume a stopped one (SESSION=demo; without: a name is made)
 	@$(CLI) session start -- $(NAME)
+
+dev: ## Start or resume your own, dev-<user>
+	@$(CLI) session start --dev
 
 stop-session: ## Stop and remove one (SESSION=demo)
 	@$(CLI) session stop -- $(NAME)

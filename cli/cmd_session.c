@@ -134,27 +134,30 @@ static void add_texts(cJSON *args, const char *key, const struct arg_list *list)
 
 static int verb_start(const struct config *cfg, int argc, char **argv, struct err *err)
 {
-	bool json = false;
+	bool json = false, dev = false;
 	const char *env_file = NULL;
 	struct arg_list services = {0}, compose = {0}, profiles = {0}, allow = {0};
-	const struct arg table[] = {{"json", ARG_FLAG, &json},
-	                            {"service", ARG_LIST, &services},
-	                            {"compose", ARG_LIST, &compose},
-	                            {"env-file", ARG_TEXT, &env_file},
-	                            {"profile", ARG_LIST, &profiles},
-	                            {"allow", ARG_LIST, &allow},
-	                            {0}};
-	struct args a = {"codefoundry session start [NAME] [--service S]… [--compose FILE]… [--env-file "
-	                 "FILE] [--profile P]…"
-	                 " [--allow=ID,ID] [--json]   e.g. session start demo",
-	                 table, .most = 1};
+	const struct arg table[] = {{"json", ARG_FLAG, &json},        {"service", ARG_LIST, &services},
+	                            {"compose", ARG_LIST, &compose},  {"env-file", ARG_TEXT, &env_file},
+	                            {"profile", ARG_LIST, &profiles}, {"allow", ARG_LIST, &allow},
+	                            {"dev", ARG_FLAG, &dev},          {0}};
+	struct args a = {
+	        "codefoundry session start [NAME | --dev] [--service S]… [--compose FILE]… [--env-file "
+	        "FILE] [--profile P]…"
+	        " [--allow=ID,ID] [--json]   e.g. session start demo",
+	        table, .most = 1};
 	if (args_parse(&a, argc, argv, err))
 		return -1;
 	cleanup_json cJSON *args = json_object();
 	if (add_files(args, &compose, env_file, err) || add_allowed(args, &allow, err))
 		return -1;
-	if (a.n)
-		json_add_text(args, "name", a.words[0]);
+	if (a.n && dev)
+		return err_set(err, ERR_USAGE,
+		               "--dev is a name by itself, that of your own session: leave %s out",
+		               a.words[0]);
+	cleanup_free char *own = dev ? session_dev_name(strchr(cli_owner(), ':') + 1) : NULL;
+	if (own || a.n)
+		json_add_text(args, "name", own ? own : a.words[0]);
 	add_texts(args, "services", &services);
 	add_texts(args, "profiles", &profiles);
 	return operate(cfg, "session.start", TAKE(args), json, print_started, err);
@@ -267,8 +270,8 @@ static int verb_supervise(const struct config *cfg, int argc, char **argv, struc
 int cli_session(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	static const struct cli_verb verbs[] = {
-	        {"start", "start [NAME] [--service S]… [--compose FILE]…",
-	         "make and start, or resume a stopped one", verb_start},
+	        {"start", "start [NAME | --dev] [--service S]…", "make and start, or resume a stopped one",
+	         verb_start},
 	        {"stop", "stop NAME [--keep] [--json]", "stop and remove (--keep: only stop)", verb_stop},
 	        {"restart", "restart NAME [SERVICE] [--json]", "restart it, or one service", verb_restart},
 	        {"extend", "extend NAME [--minutes N] [--json]", "let it live longer", verb_extend},

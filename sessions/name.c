@@ -2,7 +2,11 @@
 #include "core/mem.h"
 #include "core/text.h"
 #include "sessions/session.h"
+#include <ctype.h>
 #include <string.h>
+
+#define OWNER_CHAT "tg:"
+#define DEV "dev-"
 
 int session_name_check(const char *name, struct err *err)
 {
@@ -17,13 +21,24 @@ int session_name_check(const char *name, struct err *err)
 	               (int)shown, name ? name : "", n > 40 ? "…" : "", NAME_MAX_LEN);
 }
 
-int name_generate(struct state *st, int64_t now_ms, int n, char **name, struct err *err)
+int name_generate(struct state *st, const char *owner, int64_t now_ms, int n, char **name, struct err *err)
 {
 	const char *prefix = config_text(st->cfg, "CONTAINER_PREFIX");
-	cleanup_free char *made = mem_printf(n ? "%s-%lld-%d" : "%s-%lld", prefix ? prefix : "test",
-	                                     (long long)(now_ms / 1000), n + 1);
+	bool chat = strncmp(owner, OWNER_CHAT, strlen(OWNER_CHAT)) == 0;
+	cleanup_free char *made = mem_printf(n ? "%s%s-%lld-%d" : "%s%s-%lld", chat ? "bot-" : "",
+	                                     prefix ? prefix : "test", (long long)(now_ms / 1000), n + 1);
 	if (session_name_check(made, err))
 		return err_wrap(err, "CONTAINER_PREFIX=%s", prefix);
 	*name = TAKE(made);
 	return 0;
+}
+
+char *session_dev_name(const char *user)
+{
+	char name[NAME_MAX_LEN + 1] = DEV;
+	size_t n = strlen(DEV);
+	for (; *user && n < NAME_MAX_LEN; user++)
+		name[n++] = (char)(isalnum((unsigned char)*user) ? tolower((unsigned char)*user) : '-');
+	name[n] = '\0';
+	return mem_strdup(name);
 }

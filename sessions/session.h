@@ -42,6 +42,9 @@ extern const struct worker_task session_usage_task;
 /** 0 when ${name} may name a session ([a-z0-9][a-z0-9-]{0,29}), else -1 ERR_INVALID saying what is allowed. */
 int session_name_check(const char *name, struct err *err);
 
+/** The name of the session that ${user} of this machine works in: dev-<user>, as far as names allow. The caller frees it. */
+char *session_dev_name(const char *user);
+
 /** Alive sessions (with ${all} also failed ones kept for their reason, and warm ones, which have warm: true) as an array of
  * {name, uuid, owner, engine, state, created_at, expires_at, hard_expires_at, pinned, ends: "idle|age|pinned", age_ms, reason, warm?, endpoints, services: [{name, state, pid, restarts, ports: [{ip, host, container, protocol}], and health, image, container where
  * the engine has them}]}; times in ms, services from the engine, now. */

@@ -200,7 +200,7 @@ static int open_generated(struct job *job, int *guard, struct session_row *row, 
 	int64_t now = clock_now_ms();
 	for (int i = 0; i < NAME_TRIES; i++) {
 		cleanup_free char *name = NULL;
-		if (name_generate(job_state(job), now, i, &name, err))
+		if (name_generate(job_state(job), job_owner(job), now, i, &name, err))
 			return -1;
 		if (open_named(job, name, guard, row, err) == 0)
 			return 0;

@@ -18,7 +18,8 @@ const struct setting session_settings[] = {
          .type = SETTING_TEXT,
          .def = "test",
          .group = GROUP,
-         .help = "Prefix of generated session names: <prefix>-<unix time>"},
+         .help = "Prefix of generated session names: <prefix>-<unix time>, bot-<prefix>-<unix time> when "
+                 "asked for in a chat"},
         {.key = "SESSION_TIMEOUT",
          .type = SETTING_INT,
          .def = "3600",

@@ -188,13 +188,22 @@ static void names(void **data)
 		assert_int_equal(err.code, cases[i].ok ? ERR_NONE : ERR_INVALID);
 	}
 	cleanup_free char *first = NULL, *third = NULL, *bad = NULL;
-	assert_ok(name_generate(t->st, 1763706636999, 0, &first, err));
+	assert_ok(name_generate(t->st, "cli:anna", 1763706636999, 0, &first, err));
 	assert_string_equal(first, "test-1763706636");
-	assert_ok(name_generate(t->st, 1763706636999, 2, &third, err));
+	assert_ok(name_generate(t->st, "gw:local", 1763706636999, 2, &third, err));
 	assert_string_equal(third, "test-1763706636-3");
+	cleanup_free char *bot = NULL, *dev = session_dev_name("anna"), *odd = session_dev_name("Jörg_M."),
+	                  *longest = session_dev_name("a-name-that-is-longer-than-names-may-be");
+	assert_ok(name_generate(t->st, "tg:5", 1763706636999, 0, &bot, err));
+	assert_string_equal(bot, "bot-test-1763706636");
+	assert_string_equal(dev, "dev-anna");
+	assert_string_equal(odd, "dev-j--rg-m-");
+	assert_string_equal(longest, "dev-a-name-that-is-longer-than");
+	assert_ok(session_name_check(odd, err));
+	assert_ok(session_name_check(longest, err));
 	test_sessions_set(t, "CONTAINER_PREFIX", "My Tests");
 	struct err err = {0};
-	assert_int_equal(name_generate(t->st, 1, 0, &bad, &err), -1);
+	assert_int_equal(name_generate(t->st, "cli:anna", 1, 0, &bad, &err), -1);
 	assert_non_null(strstr(err.msg, "CONTAINER_PREFIX=My Tests"));
 }
 
