@@ -102,6 +102,8 @@ static cJSON *in_order(const cJSON *findings)
 				continue;
 			cleanup_free char *place = lint_place(one), *what = brief(lint_what(one));
 			cJSON *row = cJSON_Duplicate(one, true);
+			const char *file = json_text_or(one, "file", ""), *slash = strrchr(file, '/');
+			json_add_text(row, "from", slash ? slash + 1 : file);
 			json_add_text(row, "place", place);
 			json_add_text(row, "what", what);
 			cJSON_AddItemToArray(rows, row);
@@ -138,15 +140,20 @@ static void print_advice(const cJSON *rows, const char *action, const char *titl
 	}
 }
 
-static void print_findings(const cJSON *findings)
+/* ${files}: how many there are; of one it need not be said which. */
+static void print_findings(const cJSON *findings, int files)
 {
-	static const struct term_column columns[] = {
-	        {"WHERE", "place"}, {"DONE", "action"}, {"WHAT", "what"}, {"WHY", "reason"}};
+	static const struct term_column columns[] = {{"FILE", "from"},
+	                                             {"WHERE", "place"},
+	                                             {"DONE", "action"},
+	                                             {"WHAT", "what"},
+	                                             {"WHY", "reason"}};
+	size_t from = files > 1 ? 0 : 1;
 	cleanup_json cJSON *rows = in_order(findings);
 	int refused = lint_count(findings, LINT_REFUSED), allowed = lint_count(findings, LINT_ALLOWED),
 	    told = lint_count(findings, LINT_TOLD);
 	if (rows->child)
-		term_table(columns, ARRAY_LEN(columns), rows);
+		term_table(columns + from, ARRAY_LEN(columns) - from, rows);
 	print_advice(rows, "refused", "What to do:");
 	print_advice(rows, "told", "What stays, and could be better:");
 	printf("%s%d refused, %d allowed, %d told, %d rewritten: %s\n", rows->child ? "\n" : "", refused,
@@ -170,7 +177,7 @@ static int verb_lint(const struct config *cfg, int argc, char **argv, struct err
 	if (r.json)
 		term_json(findings);
 	else
-		print_findings(findings);
+		print_findings(findings, r.args.n);
 	return lint_count(findings, LINT_REFUSED) ? 1 : 0;
 }
 

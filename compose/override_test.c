@@ -248,6 +248,7 @@ static void what_is_its_own_and_what_is_not(void **state)
 		assert_has(&out, "\"com.codefoundry.image.name\": \"codefoundry-demo-", true);
 		assert_has(&out, "\"config\": [{\"subnet\": \"10.5.0.0/24\", \"gateway\": \"10.5.0.1\"}]",
 		           tools[i].repeats);
+		assert_has(&out, "ipam:", tools[i].repeats);
 		assert_has(&out, "# leased, so that no two", false);
 		assert_has(&out, "theirs", false);
 		assert_has(&out, "volumes:", false);
