@@ -161,6 +161,28 @@ static void cancelled_while_waiting(void **data)
 	assert_gone(t);
 }
 
+/* Caught between its end and its start, and cancelled: the others live on, so it must too. */
+static void killed_while_one_service_restarts(void **data)
+{
+	struct test_state *t = *data;
+	cJSON_Delete(start(t, "demo", one_file));
+	int64_t id = enqueue(t, "session.restart", "{\"name\":\"demo\",\"service\":\"web\"}");
+	cleanup_free char *web = container_of(t, "demo", "web"),
+	                  *stop = mem_printf("/containers/%s/stop", web);
+	pid_t pid = under_way(t, id, "die", 1);
+	kill(pid, SIGKILL);
+	wait_for(pid);
+	events(t, "start", 1, clock_now_ms() - 1000, 2000); /* the engine may go on with it, or not */
+	assert_ok(docker_call("POST", stop, NULL, 0, NULL, err));
+	assert_ok(jobs_cancel(t->st, id, "cli:test", err));
+	assert_ok(jobs_recover(t->st, kinds, err) < 0); /* which undoes it */
+	job_ended(t, id, JOB_CANCELLED);
+	cleanup_json cJSON *c = inspect(web);
+	assert_string_equal(json_text_or(c, "State.Status", ""), "running");
+	stop_gone(t, "demo");
+	assert_gone(t);
+}
+
 /* -- strangers -- */
 
 static char *make(const char *what, const char *name, const cJSON *labels)
@@ -374,6 +396,7 @@ int main(int argc, char **argv)
 	        V1(cancelled_while_the_tool_works),
 	        V2(cancelled_while_the_tool_works),
 	        V1(cancelled_while_waiting),
+	        V1(killed_while_one_service_restarts),
 	        V1(names_prove_nothing),
 	        V2(names_prove_nothing),
 	        V1(another_installation),

@@ -46,9 +46,30 @@ static int restart_run(struct job *job, struct err *err)
 	return rc;
 }
 
+/* One service may have been caught between its end and its start: nobody else would start it again. */
+static int undo_one(struct job *job, const char *service, struct err *err)
+{
+	struct state *st = job_state(job);
+	const char *name = json_text(job_args(job), "name");
+	cleanup_row struct session_row row = {0};
+	int guard = GUARD_NONE;
+	if (session_name_check(name, err) || guard_wait(job, name, OPERATION_GUARD_MS, &guard, err))
+		return -1;
+	int rc = store_by_name(st, name, &row, err);
+	if (rc == 0 && row.state == SESSION_RUNNING)
+		rc = session_service(st, name, service, "start", err);
+	else if (rc && err->code == ERR_NOT_FOUND)
+		rc = 0;
+	guard_release(st, &guard);
+	return rc;
+}
+
 /* What was interrupted stays stopped: its files are there, `session start` resumes it. */
 static int restart_undo(struct job *job, struct err *err)
 {
+	const char *service = json_text(job_args(job), "service");
+	if (service)
+		return undo_one(job, service, err);
 	cleanup_row struct session_row row = {0};
 	int guard = GUARD_NONE, rc = operation_own(job, &guard, &row, err);
 	if (rc > 0)
