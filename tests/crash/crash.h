@@ -83,10 +83,11 @@ int locker_main(void);
 
 enum engine_kind { ON_PROCESS, ON_COMPOSE, ENGINE_KINDS };
 
-void engine_open(void);  /* the first time */
-void engine_start(void); /* and again after engine_kill; waits until it answers */
-void engine_kill(void);  /* kill -9 */
-void engine_fill(void);  /* its disk */
+void engine_open(void);               /* the first time */
+void engine_start(void);              /* and again after engine_kill; waits until it answers */
+#define ENGINE_KILLED "engine-killed" /* a file of the cell: it ends all containers when it comes back */
+void engine_kill(void);               /* kill -9 */
+void engine_fill(void);               /* its disk */
 void engine_empty(void);
 void engine_close(void);
 const char *engine_image(void);

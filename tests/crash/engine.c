@@ -106,6 +106,7 @@ static void end(pid_t pid, int sig)
 
 void engine_kill(void)
 {
+	cell_note(ENGINE_KILLED, "");
 	end(pid_in(DOCKERD_PID), SIGKILL);
 	end(pid_in(CONTAINERD_PID), SIGKILL); /* it would have been told by the kernel */
 }

@@ -157,7 +157,9 @@ static void look_for(struct look *l, const struct session_row *row, enum docker_
 	}
 	const char *state = json_text_or(list->child, "state", "");
 	bool runs = !strcmp(state, "running"), ended = !strcmp(state, "exited");
-	if (kind == DOCKER_CONTAINER && !(row->state == SESSION_RUNNING ? runs : ended))
+	cleanup_free char *killed = cell_path(ENGINE_KILLED);
+	if (kind == DOCKER_CONTAINER &&
+	    !(row->state == SESSION_RUNNING ? runs || (ended && path_exists(killed)) : ended))
 		left(l, "session %s is %s, its container %s", row->name, lifecycle_state_name(row->state),
 		     state);
 }
