@@ -96,10 +96,10 @@ static int verb_show(const struct config *cfg, int argc, char **argv, struct err
 int cli_image(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	static const struct cli_verb verbs[] = {
-	        {"build", "[--json]", "make the image and give it to the engine, unless it has it",
+	        {"build", "build [--json]", "make the image and give it to the engine, unless it has it",
 	         verb_build},
-	        {"save", "FILE [--json]", "write it as an archive for `docker load`", verb_save},
-	        {"show", "[--json]", "its name, size and whether the engine has it", verb_show},
+	        {"save", "save FILE [--json]", "write it as an archive for `docker load`", verb_save},
+	        {"show", "show [--json]", "its name, size and whether the engine has it", verb_show},
 	        {NULL}};
 	return cli_group("image", verbs, cfg, argc, argv, err);
 }
