@@ -3,6 +3,7 @@
 #include "bot/logs.h"
 #include "bot/results.h"
 #include "bot/session_exec.h"
+#include "bot/words.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "core/mutant.h"
@@ -192,7 +193,7 @@ int cmd_session_extend_this(struct call *c, const char *payload, struct err *err
 	return act_on_this(c, payload, "session.extend", T_SESSION_EXTENDING, args, err);
 }
 
-static void add_services(struct str *out, const cJSON *session)
+static void add_services(enum lang lang, struct str *out, const cJSON *session)
 {
 	const cJSON *item;
 	cJSON_ArrayForEach(item, json_at(session, "services"))
@@ -200,7 +201,7 @@ static void add_services(struct str *out, const cJSON *session)
 		str_add(out, "• ");
 		str_add_html(out, json_text_or(item, "name", "?"));
 		str_add(out, ": ");
-		str_add_html(out, json_text_or(item, "state", "?"));
+		str_add_html(out, words_state(lang, json_text_or(item, "state", "?")));
 		str_addc(out, '\n');
 	}
 	results_add_endpoints(json_at(session, "endpoints"), out);
@@ -222,9 +223,10 @@ static int show(struct call *c, const char *name, const char *rest, struct err *
 	texts_ago(c->lang, json_int(session, "age_ms", 0), age);
 	texts_left(c->lang, left, expires);
 	const char *pinned = json_bool(session, "pinned", false) ? texts_raw(c->lang, T_SESSION_PIN) : NULL;
-	add_services(&detail, session);
+	add_services(c->lang, &detail, session);
 	return call_text(c, T_SESSION_SHOW,
-	                 TEXT_ARGS({"session", name}, {"state", json_text(session, "state")},
+	                 TEXT_ARGS({"session", name},
+	                           {"state", words_state(c->lang, json_text(session, "state"))},
 	                           {"owner", json_text(session, "owner")},
 	                           {"engine", json_text(session, "engine")}, {"age", age},
 	                           {"expires", pinned ? pinned : expires}, {"detail", str_text(&detail)}),

@@ -1,4 +1,5 @@
 #include "bot/commands.h"
+#include "bot/words.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include "sessions/session.h"
@@ -12,7 +13,7 @@ static void add_line(struct str *html, enum lang lang, const cJSON *session)
 	str_add(html, "• <b>");
 	str_add_html(html, name ? name : "?");
 	str_add(html, "</b> – ");
-	str_add_html(html, state ? state : "?");
+	str_add_html(html, state ? words_state(lang, state) : "?");
 	if (json_bool(session, "pinned", false)) {
 		str_add(html, ", 📌, ");
 	} else {

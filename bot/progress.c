@@ -2,6 +2,7 @@
 #include "bot/buttons.h"
 #include "bot/callbacks.h"
 #include "bot/results.h"
+#include "bot/words.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -267,7 +268,7 @@ static void on_event(void *arg, const struct job_event *e)
 	struct follow *f = arg;
 	f->event = e->id;
 	if (strcmp(e->type, "progress") == 0)
-		set_text(f, e->percent, e->text);
+		set_text(f, e->percent, words_stage(f->lang, e->stage, e->text));
 	else if (strcmp(e->type, "log") == 0)
 		add_line(f, e->text);
 	else

@@ -1,6 +1,6 @@
 #include "bot/results.h"
+#include "bot/words.h"
 #include "core/clock.h"
-#include "core/log.h"
 #include "core/mem.h"
 #include "core/text.h"
 #include "testsuite/history.h"
@@ -209,7 +209,7 @@ void results_html(enum lang lang, const struct job_row *row, const char *title, 
 		test_done(lang, row, title,
 		          out); /* red scenarios may be told as a failed job with a report */
 	} else {
-		cleanup_free char *error = log_redact(row->error ? row->error : "–");
+		cleanup_free char *error = words_error(lang, row->error_code, row->error ? row->error : "–");
 		texts_add(out, lang, T_JOB_FAILED, TEXT_ARGS({"title", title}, {"error", error}));
 	}
 }

@@ -3,6 +3,7 @@
 #include "bot/commands.h"
 #include "bot/journal.h"
 #include "bot/store.h"
+#include "bot/words.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -174,9 +175,9 @@ static bool transient(enum err_code code)
 	return code == ERR_BUSY || code == ERR_DB || code == ERR_IO || code == ERR_FAILED;
 }
 
-static int say_error(struct call *c, const char *text, struct err *err)
+static int say_error(struct call *c, const struct err *told, struct err *err)
 {
-	cleanup_free char *clean = log_redact(text);
+	cleanup_free char *clean = words_error(c->lang, told->code, told->msg);
 	if (c->u->kind == UPDATE_PRESS && answer_press(c, clean, err))
 		return -1;
 	return call_text(c, T_ERROR, TEXT_ARGS({"error", clean}), err);
@@ -197,7 +198,7 @@ static int answer(struct call *c, struct err *err)
 		return -1;
 	struct err told = *err;
 	err_clear(err);
-	return say_error(c, told.msg, err);
+	return say_error(c, &told, err);
 }
 
 static struct call call_of(struct bot *bot, const struct update *u)
