@@ -3,6 +3,7 @@
 #include "compose/docker.h"
 #include "compose/image.h"
 #include "compose/provider.h"
+#include "core/file.h"
 #include "core/mem.h"
 #include <string.h>
 
@@ -19,6 +20,10 @@ void doctor_check_docker(struct doctor *d)
 	             json_text_or(d->docker, "engine", "?"), json_text_or(d->docker, "version", "?"),
 	             json_text_or(d->docker, "api", "?"), json_text_or(d->docker, "os", "?"),
 	             json_text_or(d->docker, "arch", "?"), json_text_or(d->docker, "driver", "?"), socket);
+	if (docker_is_podman() && !path_exists("/run/systemd/system"))
+		doctor_advise(d, "without systemd Podman runs no healthcheck after the start: that a service "
+		                 "fell ill later is "
+		                 "not seen");
 }
 
 void doctor_check_tools(struct doctor *d)

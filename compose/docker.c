@@ -225,7 +225,11 @@ static char *filters_of(const char *const labels[])
 
 	for (const char *const *l = labels; l && *l; l++)
 		cJSON_AddItemToArray(list, cJSON_CreateString(*l));
-	json_add(filters, "label", list);
+	/* Podman takes no empty list for images */
+	if (list->child)
+		json_add(filters, "label", list);
+	else
+		cJSON_Delete(list);
 	cleanup_free char *text = json_print(filters);
 	return docker_escape(text);
 }

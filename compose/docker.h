@@ -27,6 +27,9 @@ bool docker_is_podman(void);
 /** "Docker" or "Podman": who answered last, else who is expected at the socket. */
 const char *docker_name(void);
 
+/** The program that does in a terminal what the API can: "docker", or "podman" where only that is installed (which wants CONTAINER_HOST). */
+const char *docker_client(void);
+
 /** Ask the engine for a sign of life, in at most ${ms}; ${version} (may be NULL) is "20.10.24", "4.3.1". ERR_ENGINE as docker_info(). */
 int docker_ping(int64_t ms, char version[32], struct err *err);
 

@@ -2,6 +2,7 @@
 
 #include "compose/docker_frames.h"
 #include "compose/docker_http.h"
+#include "compose/podman.h"
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/mem.h"
@@ -254,14 +255,15 @@ int docker_exec(const char *container, const char *const argv[], int64_t timeout
 
 /* ---- programs that the docker program started ---- */
 
-/* Whether it was started with the detach keys ${keys}, which the engine tells in base64. */
+/* Whether it was started with the detach keys ${keys}, which Docker tells in base64. */
 static bool has_keys(const cJSON *info, const char *keys)
 {
 	size_t len = strlen(keys);
-	cleanup_free char *text = mem_alloc(len / 3 * 4 + 5);
+	cleanup_free char *text = mem_alloc(len / 3 * 4 + 5), *said = podman_keys(keys);
+	const char *told = json_text_or(info, "DetachKeys", "");
 
 	EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)keys, (int)len);
-	return !strcmp(json_text_or(info, "DetachKeys", ""), text);
+	return !strcmp(told, text) || !strcmp(told, said);
 }
 
 /* Find it among what runs in ${container} beside its own program. */

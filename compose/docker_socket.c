@@ -121,6 +121,11 @@ const char *docker_name(void)
 	return advices[answered_as_podman || (name && strstr(name, "podman"))].name;
 }
 
+const char *docker_client(void)
+{
+	return is_installed("docker") || !is_installed("podman") ? "docker" : "podman";
+}
+
 /* -- why it does not answer -- */
 
 /* The error of connecting to ${path}; 0: somebody takes connections. */

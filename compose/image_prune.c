@@ -1,5 +1,6 @@
 #include "compose/image_prune.h"
 #include "compose/docker.h"
+#include "compose/podman.h"
 #include "core/clock.h"
 #include "core/mem.h"
 #include <stdlib.h>
@@ -27,7 +28,7 @@ static bool only_named(const cJSON *image, const char *repository)
 	size_t len = strlen(repository);
 	cJSON_ArrayForEach(tag, json_at(image, "RepoTags"))
 	{
-		const char *text = cJSON_GetStringValue(tag);
+		const char *text = cJSON_IsString(tag) ? podman_image(tag->valuestring) : NULL;
 		if (text && strcmp(text, "<none>:<none>") &&
 		    (strncmp(text, repository, len) || text[len] != ':'))
 			return false;

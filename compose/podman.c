@@ -1,6 +1,7 @@
 #include "compose/podman.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "core/str.h"
 #include <string.h>
 
 #define RESTART_MS 2000 /* it takes Podman some 0.3 s to start a container again */
@@ -86,8 +87,19 @@ void podman_container(cJSON *container, int64_t now_ms)
 void podman_event(cJSON *event)
 {
 	static const struct pair actions[] = {
-	        {"remove", "destroy"}, {"died", "die"}, {"exec", "exec_create"}};
+	        {"remove", "destroy"}, {"died", "die"}, {"exec", "exec_create"}, {"exec_died", "exec_die"}};
 	const char *word = other_word(actions, ARRAY_LEN(actions), json_text_or(event, "Action", ""));
 	if (word && !strcmp(json_text_or(event, "Type", ""), "container"))
 		replace(event, "Action", word);
+}
+
+char *podman_keys(const char *keys)
+{
+	cleanup_str struct str text = STR_INIT;
+	for (const char *p = keys; *p; p++)
+		str_addf(&text, "%s%s%c", p == keys ? "" : ",", *p < 0x20 ? "ctrl-" : "",
+		         *p < 0x1b   ? *p + 0x60
+		         : *p < 0x20 ? *p + 0x40
+		                     : *p);
+	return str_take(&text);
 }

@@ -20,4 +20,7 @@ void podman_event(cJSON *event);
 /** The name of an image without what Podman puts before those that come from no registry. Borrowed from ${name}. */
 const char *podman_image(const char *name);
 
+/** The detach keys ${keys} (bytes) as Podman tells them, which is as they were given to it: "ctrl-],a,b". The caller frees it. */
+char *podman_keys(const char *keys);
+
 #endif

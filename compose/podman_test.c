@@ -101,12 +101,24 @@ static void events_and_causes(void **state)
 	assert_int_equal(podman_cause(""), ERR_FAILED);
 }
 
+static void keys_as_they_were_given(void **state)
+{
+	(void)state;
+	static const char *const cases[][2] = {
+	        {"\035ab", "ctrl-],a,b"}, {"\020\021", "ctrl-p,ctrl-q"}, {"x", "x"}, {"", ""}};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup_free char *text = podman_keys(cases[i][0]);
+		assert_string_equal(text, cases[i][1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(containers_in_dockers_words),
 	        cmocka_unit_test(strange_ones_are_left_as_they_are),
 	        cmocka_unit_test(events_and_causes),
+	        cmocka_unit_test(keys_as_they_were_given),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,7 @@ int compose_exec(struct state *st, const struct session_row *row, const char *se
 	while (argv[n])
 		n++;
 	cleanup_free const char **all = mem_alloc((n + 9) * sizeof(*all));
-	all[k++] = "docker";
+	all[k++] = docker_client();
 	all[k++] = "exec";
 	all[k++] = tty ? "-it" : "-i";
 	all[k++] = detach;
@@ -51,8 +51,11 @@ int compose_exec(struct state *st, const struct session_row *row, const char *se
 		all[k++] = "--env=TERM";
 	all[k++] = json_text_or(container, "id", "");
 	memcpy(all + k, argv, n * sizeof(*all));
+	const char *socket = docker_socket(err);
+	cleanup_free char *host = socket ? mem_printf("CONTAINER_HOST=unix://%s", socket) : NULL;
 	struct proc_spec spec = PROC_SPEC_INIT;
 	spec.argv = all;
+	spec.env = (const char *const[]){host, NULL}; /* for podman */
 	if (proc_attach(&spec, status, &told, err))
 		return -1;
 	if (told) { /* the docker program ends without it, some versions with 0 */

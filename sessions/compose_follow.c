@@ -24,6 +24,8 @@ struct source {
 	char *id, *service;
 	bool terminal;
 	char last[TIME_LEN + 1]; /* the time of the last line; "" when there was none */
+	char *said;              /* the last line itself, where times are whole seconds (Podman): others may be of the same */
+	bool again_said;         /* what was given already comes once more, up to that line */
 	struct docker_log_reader reader;
 	struct http_call *call; /* NULL: it does not run, as far as we heard */
 	bool again;             /* it was started while its last answer was still open */
@@ -94,18 +96,36 @@ cJSON *compose_logs(struct state *st, const struct session_row *row, const char 
 
 /* -- what comes -- */
 
+static void note_last(struct source *s, const char *ts, const char *msg)
+{
+	if (!*ts || strlen(ts) > TIME_LEN || strcmp(ts, s->last) < 0)
+		return;
+	snprintf(s->last, sizeof(s->last), "%s", ts);
+	free(s->said);
+	s->said = strchr(ts, '.') ? NULL : mem_strdup(msg);
+}
+
+/* Whether it was given before the answer that it is in now began. */
+static bool is_repeated(struct source *s, const char *ts, const char *msg)
+{
+	bool repeated = s->again_said && !strcmp(ts, s->last);
+	s->again_said = repeated && strcmp(msg, s->said) != 0;
+	return repeated;
+}
+
 static void take_line(void *arg, const struct docker_log_line *line)
 {
 	struct source *s = arg;
 	cleanup_free char *clean = line_clean(line->text, line->len, LINE_MAX_BYTES);
+	if (is_repeated(s, line->ts, clean))
+		return;
+	note_last(s, line->ts, clean);
 	cleanup_json cJSON *entry = json_object();
 	json_add_text(entry, "ts", line->ts);
 	if (line->stream)
 		json_add_text(entry, "stream", line->stream == DOCKER_STDOUT ? "stdout" : "stderr");
 	json_add_text(entry, "msg", clean);
 	json_add_text(entry, "service", s->service);
-	if (strlen(line->ts) <= TIME_LEN && strcmp(line->ts, s->last) > 0)
-		snprintf(s->last, sizeof(s->last), "%s", line->ts);
 	if (s->tracker->fn(s->tracker->arg, entry))
 		loop_stop(s->tracker->loop);
 }
@@ -147,6 +167,7 @@ static void open_source(struct source *s)
 	                                     "&tail=all&since=%s",
 	                                     s->id, since);
 	s->again = false;
+	s->again_said = s->said != NULL;
 	docker_log_reader_open(&s->reader, s->terminal, true, take_line, s);
 	s->call = docker_start(s->tracker->client, &req, path, log_ended, s, &s->tracker->err);
 	if (!s->call)
@@ -277,7 +298,7 @@ static int give_windows(struct tracker *t, const struct logs_window *w, struct e
 	cJSON_ArrayForEach(entry, merged)
 	{
 		struct source *s = find_source(t, json_text_or(entry, "service", ""));
-		snprintf(s->last, sizeof(s->last), "%s", json_text_or(entry, "ts", ""));
+		note_last(s, json_text_or(entry, "ts", ""), json_text_or(entry, "msg", ""));
 		cJSON_ReplaceItemInObject(entry, "service", cJSON_CreateString(s->service));
 		if (t->fn(t->arg, entry))
 			return 1;
@@ -341,6 +362,7 @@ int compose_follow(struct state *st, const struct session_row *row, const cJSON 
 		for (int stream = DOCKER_STDOUT; stream < DOCKER_STREAMS; stream++)
 			str_free(&t->list[i].reader.lines[stream].text);
 		free(t->list[i].id);
+		free(t->list[i].said);
 		free(t->list[i].service);
 	}
 	str_free(&t->events.line);
