@@ -8,7 +8,7 @@ MAKEFLAGS += --no-builtin-rules
 PACKAGES := gcc make pkg-config libcurl4-openssl-dev libcjson-dev libwebsockets-dev libwebsockets-evlib-uv \
             libsqlite3-dev uuid-dev libfyaml-dev libuv1-dev libmd4c-dev libmd4c-html0-dev libcmocka-dev \
             libmicrohttpd-dev libssl-dev libarchive-dev libacl1-dev ca-certificates busybox-static tzdata
-TEST_PACKAGES := clang python3 zsh fish podman podman-compose
+TEST_PACKAGES := clang python3 zsh fish podman podman-compose netavark aardvark-dns
 LIBS := libcurl libcjson libwebsockets sqlite3 uuid libfyaml libuv md4c-html libmicrohttpd libcrypto
 
 CC ?= gcc
@@ -255,7 +255,7 @@ $(BUILD)/test/%: $(BUILD)/obj/%.o $(BUILD)/libcodefoundry.a
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(BUILD)/libcodefoundry.a $(PKG_LIBS) -lcmocka
 
 # They drive the program itself.
-$(addprefix $(BUILD)/test/,cli/session_io_test cli/completion_test compose/image_roles_test tests/make_test): $(BUILD)/codefoundry
+$(addprefix $(BUILD)/test/,cli/session_io_test cli/completion_test compose/image_roles_test tests/make_test sessions/session_podman_test): $(BUILD)/codefoundry
 
 # Files that are put into the program by EMBED().
 $(BUILD)/obj/testsuite/telegram/page.o: $(wildcard testsuite/telegram/*.html)

@@ -159,6 +159,9 @@ static void add_labels(const struct override *o, struct str *out, const char *se
 
 static int add_environment(const struct override *o, struct str *out, const char *service, struct err *err)
 {
+	/* in files of their own: its arguments are for everybody to see */
+	if (!strcmp(json_text_or(o->project, "provider", ""), PROVIDER_PODMAN))
+		return 0;
 	str_add(out, "    environment: # added to the service's own; may hold secrets (this file is 0600)\n");
 	line(out, 3, "SESSION_NAME", o->session, NULL);
 	const cJSON *item;

@@ -489,39 +489,19 @@ static void compose_v2_takes_it(void **state)
 	assert_config(out);
 }
 
-/* podman-compose 1.0.3 makes networks and volumes even when it only says what it would do. */
-static void podman_forget(const struct files *s)
-{
-	cleanup_free char *back = mem_printf("%s_back", s->id), *usual = mem_printf("%s_default", s->id),
-	                  *volume = mem_printf("%s_state", s->id);
-	const char *const *const all[] = {
-	        (const char *const[]){"podman", "network", "rm", "--force", back, usual, NULL},
-	        (const char *const[]){"podman", "volume", "rm", "--force", volume, NULL}};
-	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-		struct proc_spec spec = PROC_SPEC_INIT;
-		struct proc_result r = {0};
-		spec.argv = all[i];
-		proc_run(&spec, NULL, RUN_MS, 1 << 20, &r, &err); /* others of its versions make none */
-		proc_result_free(&r);
-	}
-	cleanup_free char *networks = run((const char *const[]){"podman", "network", "ls", NULL}),
-	                  *volumes = run((const char *const[]){"podman", "volume", "ls", NULL});
-	assert_null(strstr(networks, s->id));
-	assert_null(strstr(volumes, s->id));
-}
-
 static void podman_compose_takes_it(void **state)
 {
 	struct files *s = *state;
 	files_open(s, "podman-compose");
-	cleanup_free char *out = run((const char *const[]){"podman-compose", "-p", s->id, "-f", s->base, "-f",
-	                                                   s->override, "--dry-run", "up", "-d", NULL});
-	podman_forget(s);
-	cleanup_free char *name = mem_printf("--name=%s-web ", s->id),
-	                  *memory = mem_printf("-m %d", 256 << 20);
+	/* a dry run of `up` makes networks and volumes all the same; that of `ps` makes nothing */
+	cleanup_free char *out = run((const char *const[]){"podman-compose", "--dry-run", "-p", s->id, "-f",
+	                                                   s->base, "-f", s->override, "ps", NULL});
+	cleanup_free char *name = mem_printf("\"container_name\": \"%s-web\"", s->id),
+	                  *memory = mem_printf("\"mem_limit\": \"%d\"", 256 << 20);
 	assert_non_null(strstr(out, name));
-	assert_non_null(strstr(out, memory));
-	assert_non_null(strstr(out, hostile[0]));
+	assert_true(strstr(out, memory) || strstr(out, "\"mem_limit\": 268435456"));
+	/* variables are not for its arguments */
+	assert_null(strstr(out, "HOSTILE_0"));
 }
 
 static cJSON *inspect(const char *name)

@@ -1,6 +1,7 @@
 /* From compose files to a frozen project: what the tool is asked, and when it need not be asked again. */
 #include "compose/project.h"
 #include "compose/lint.h"
+#include "compose/podman_compose.h"
 #include "compose/project_cache.h"
 #include "compose/project_private.h"
 #include "core/dotenv.h"
@@ -305,6 +306,28 @@ static void explain_v1(struct err *err)
 		        said.msg);
 }
 
+static cJSON *not_liked(const struct load *l, struct err *err)
+{
+	/* the files were read and the tool is there: what it does not like is the file */
+	if (err->code == ERR_FAILED)
+		err->code = ERR_INVALID;
+	say_original(l, err);
+	if (is_v1(l))
+		explain_v1(err);
+	err_wrap(err, "%s", project_label(l->ask->files));
+	return NULL;
+}
+
+static cJSON *resolve_by_podman(const struct load *l, const struct provider_call *call, struct err *err)
+{
+	const char *label = project_label(l->ask->files), *variables = l->ask->env_file ? l->dotenv : NULL;
+	cleanup_json cJSON *resolved =
+	        podman_compose_resolve(l->ask->provider, call, variables, l->ask->cache_dir, err);
+	if (!resolved)
+		return not_liked(l, err);
+	return project_v1_choose(resolved, l->profiles, label, err) ? NULL : TAKE(resolved);
+}
+
 static cJSON *resolve(struct load *l, struct err *err)
 {
 	const struct provider *tool = l->ask->provider;
@@ -324,16 +347,10 @@ static cJSON *resolve(struct load *l, struct err *err)
 	        .timeout_ms = RESOLVE_MS,
 	        .job = l->ask->job,
 	};
-	if (provider_run(tool, &call, &out, err)) {
-		/* the files were read and the tool is there: what it does not like is the file */
-		if (err->code == ERR_FAILED)
-			err->code = ERR_INVALID;
-		say_original(l, err);
-		if (is_v1(l))
-			explain_v1(err);
-		err_wrap(err, "%s", project_label(l->ask->files));
-		return NULL;
-	}
+	if (!strcmp(tool->name, PROVIDER_PODMAN))
+		return resolve_by_podman(l, &call, err);
+	if (provider_run(tool, &call, &out, err))
+		return not_liked(l, err);
 	return tool->json ? json_parse(out, strlen(out), err) : read_v1(l, out, err);
 }
 

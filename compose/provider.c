@@ -1,6 +1,7 @@
 /* Which compose tools there are and which of them is taken. How one is run stands in provider_run.c. */
 #include "compose/provider.h"
 #include "compose/docker.h"
+#include "compose/podman_compose.h"
 #include "compose/provider_memory.h"
 #include "compose/provider_private.h"
 #include "core/config.h"
@@ -54,7 +55,9 @@ struct tool {
 	const char *version_args[3];
 	const char *marker; /* the version is the first number behind this text; NULL: behind nothing */
 	unsigned major, minor, patch; /* the oldest that will do */
-	const char *refused;          /* why it never will do; NULL: it may */
+	bool (*known)(
+	        const unsigned version
+	                [3]); /* whether it is one of those that will do; NULL: all from the oldest on */
 	const char *advice;
 };
 
@@ -74,9 +77,10 @@ static const struct tool tools[] = {
          .command = {"podman-compose"},
          .version_args = {"--version"},
          .marker = "podman-compose",
-         .refused = "it cannot resolve a compose file for us (before 1.0.6 it has no `config`), and its "
-                    "containers are not seen through Docker's API",
-         .advice = DOCKER_INSTALL},
+         .known = podman_compose_known,
+         .major = 1,
+         .advice = "install docker-compose, which works with Podman's socket too, or Debian 12's "
+                   "podman-compose"},
 };
 
 struct finding {
@@ -127,8 +131,9 @@ static void judge(const struct tool *tool, const struct proc_result *r, struct f
 		         tool->command[1] ? "`docker` is there, its `compose` plugin is not"
 		                          : "it does not tell its version",
 		         tool->advice);
-	else if (tool->refused)
-		snprintf(f->why, sizeof(f->why), "%s; %s", tool->refused, tool->advice);
+	else if (tool->known && !tool->known(v))
+		snprintf(f->why, sizeof(f->why), "it is not known what version %s does; %s", f->version,
+		         tool->advice);
 	else if (older(tool, v))
 		snprintf(f->why, sizeof(f->why), "version %s is too old, %u.%u or newer is needed; %s",
 		         f->version, tool->major, tool->minor, tool->advice);

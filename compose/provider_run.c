@@ -1,9 +1,11 @@
 /* One run of the compose tool: its lines go to the job as they come, its last ones into the error, and it ends with all
  * its children when the job is cancelled. */
 #include "compose/docker.h"
+#include "compose/podman_compose.h"
 #include "compose/provider.h"
 #include "compose/provider_private.h"
 #include "core/clock.h"
+#include "core/file.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/proc.h"
@@ -194,9 +196,11 @@ static int build_argv(const struct provider *p, const struct provider_call *call
 	size_t n = 0;
 	add_args(argv, &n, p->command);
 	add_args(argv, &n, knows_ansi(p) ? ansi : no_ansi);
+	/* podman-compose works where its first file is, and its variables are in the environment */
+	bool plain = !strcmp(p->name, PROVIDER_PODMAN);
 	const char *const options[][3] = {{"-p", call->project},
-	                                  {"--env-file", call->env_file},
-	                                  {"--project-directory", call->directory}};
+	                                  {"--env-file", plain ? NULL : call->env_file},
+	                                  {"--project-directory", plain ? NULL : call->directory}};
 	for (size_t i = 0; i < ARRAY_LEN(options); i++)
 		if (options[i][1])
 			add_args(argv, &n, options[i]);
@@ -209,14 +213,26 @@ static int build_argv(const struct provider *p, const struct provider_call *call
 	return 0;
 }
 
-static int start(struct run *r, const char *const *argv, const char *const *more_env, struct err *err)
+/* podman (4.3) goes no further when there is no config.json in DOCKER_CONFIG, which other programs may use for their plugins alone. */
+static const char *unwanted(void)
+{
+	const char *dir = getenv("DOCKER_CONFIG");
+	cleanup_free char *path = dir ? mem_printf("%s/config.json", dir) : NULL;
+	return path && !path_exists(path) ? "DOCKER_CONFIG" : NULL;
+}
+
+static int start(struct run *r, const struct provider *p, const char *const *argv, const char *const *more_env,
+                 struct err *err)
 {
 	const char *env[ARGS_MAX] = {NULL}, *socket = docker_socket(&(struct err){0});
 	/* version 1 follows the person's docker context unless it is told the address; docker.h knows none */
-	cleanup_free char *host = socket ? mem_printf("DOCKER_HOST=unix://%s", socket) : NULL;
+	cleanup_free char *host = socket ? mem_printf("DOCKER_HOST=unix://%s", socket) : NULL,
+	                  *container_host = socket ? mem_printf("CONTAINER_HOST=unix://%s", socket) : NULL;
 	size_t n = 0;
 	add_args(env, &n, provider_environment);
-	add_args(env, &n, (const char *const[]){host, NULL});
+	add_args(env, &n, (const char *const[]){host, container_host, NULL}); /* the latter is podman's */
+	if (!strcmp(p->name, PROVIDER_PODMAN))
+		add_args(env, &n, (const char *const[]){unwanted(), NULL});
 	add_args(env, &n, more_env);
 	int out[2], errs[2];
 	if (pipe2(out, O_CLOEXEC))
@@ -325,7 +341,7 @@ int provider_run(const struct provider *p, const struct provider_call *call, cha
 	        mem_printf("%s %s", p->name, call->args && call->args[0] ? call->args[0] : "");
 	if (build_argv(p, call, argv, err))
 		return -1;
-	int failed = start(&r, argv, call->env, err);
+	int failed = start(&r, p, argv, call->env, err);
 	if (failed && !r.pid)
 		return -1;
 	if (failed)
@@ -333,6 +349,8 @@ int provider_run(const struct provider *p, const struct provider_call *call, cha
 	else
 		failed = follow(&r, what, call->timeout_ms ? call->timeout_ms : TIMEOUT_MS, err);
 	int status = reap(&r);
+	if (!status && !strcmp(p->name, PROVIDER_PODMAN))
+		status = podman_compose_status(str_text(&r.text));
 	cleanup_str struct str last = STR_INIT_MAX(LAST_BYTES + LAST_LINES);
 	add_last(&r, &last);
 	if (failed) {

@@ -59,7 +59,8 @@ static void versions_are_judged(void **data)
 	        {"docker-compose", "who knows", NULL, false, false},
 	        {"docker", "5.0.1", "5.0.1", true, true},
 	        {"docker", "1.9.9", "1.9.9", false, false},
-	        {"podman-compose", "podman-composer version  1.0.3", "1.0.3", false, false},
+	        {"podman-compose", "podman-composer version  1.0.3", "1.0.3", true, false},
+	        {"podman-compose", "podman-composer version  1.0.2", "1.0.2", false, false},
 	        {"podman-compose", "podman-compose version 1.5.0", "1.5.0", false, false},
 	        {"podman-compose", "9.9.9", NULL, false, false},
 	};

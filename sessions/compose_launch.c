@@ -82,6 +82,15 @@ static const struct {
         {"is already in use by container",
          "a container that is not of this session has that name: remove it, or choose "
          "another session name"},
+        {"that name is already in use",
+         "a container that is not of this session has that name: remove it, or choose another session name"},
+        {"error setting rlimit",
+         "Podman asks for more open files or processes than may be had here: set default_ulimits in "
+         "/etc/containers/containers.conf (nofile=4096:4096, nproc=4096:4096)"},
+        {"is already used on the host or by another config",
+         "another network took its subnet meanwhile: start it again, or set SESSION_SUBNET_POOL to a range "
+         "nobody "
+         "else uses"},
         {"overlaps with other one", "another network took its subnet meanwhile: start it again, or set "
                                     "SESSION_SUBNET_POOL to a range nobody else uses"},
         {"Cannot connect to the Docker daemon",
@@ -125,7 +134,7 @@ static const cJSON *order_of(const struct session_row *row, const char *service,
 }
 
 /* The services whose time has come: all that must be healthy before is among ${done}, and what else they need is too, or
- * comes with them. */
+ * comes with them, where the tool knows the order (podman-compose is not told). */
 static cJSON *next_wave(const struct session_row *row, const cJSON *done)
 {
 	cJSON *wave = json_array();
@@ -138,7 +147,7 @@ static cJSON *next_wave(const struct session_row *row, const cJSON *done)
 	}
 	for (int i = 0; i < cJSON_GetArraySize(wave);) {
 		const char *service = cJSON_GetStringValue(cJSON_GetArrayItem(wave, i));
-		if (all_in(order_of(row, service, "needs"), done, wave)) {
+		if (all_in(order_of(row, service, "needs"), done, compose_by_podman(row) ? NULL : wave)) {
 			i++;
 			continue;
 		}
@@ -148,12 +157,35 @@ static cJSON *next_wave(const struct session_row *row, const cJSON *done)
 	return wave;
 }
 
+/* Those of ${wave} that others must find healthy. */
+static cJSON *awaited(const struct session_row *row, const cJSON *wave)
+{
+	cJSON *names = json_array();
+	const cJSON *one, *check;
+	cJSON_ArrayForEach(one, wave) cJSON_ArrayForEach(check, json_at(row->spec, "checks"))
+	{
+		if (json_has_text(json_at(check, "after"), one->valuestring) &&
+		    !json_has_text(names, one->valuestring))
+			cJSON_AddItemToArray(names, cJSON_CreateString(one->valuestring));
+	}
+	return names;
+}
+
 /* ${all} of the session, or a part of it, for which what it needs has been started. */
 static int up(struct job *job, const struct session_row *row, const cJSON *services, bool all,
               struct err *err)
 {
 	const cJSON *one;
 	size_t n = 0;
+	cleanup_json cJSON *missing = json_array();
+	if (compose_by_podman(row)) {
+		if (compose_podman_start(job_state(job), row, services, missing, err))
+			return -1;
+		services = missing;
+		all = false;
+		if (!missing->child)
+			return 0;
+	}
 	cleanup_free const char **args =
 	        mem_alloc(((size_t)cJSON_GetArraySize(services) + 4) * sizeof(*args));
 	args[n++] = "up";
@@ -174,7 +206,7 @@ int compose_launch(struct job *job, const struct session_row *row, struct err *e
 	const cJSON *one;
 	int all = cJSON_GetArraySize(json_at(row->spec, "services"));
 	cleanup_json cJSON *done = json_array();
-	if (compose_alone(st, row, err))
+	if (compose_alone(st, row, err) || (compose_by_podman(row) && compose_podman_objects(st, row, err)))
 		return -1;
 	while (cJSON_GetArraySize(done) < all) {
 		cleanup_json cJSON *wave = next_wave(row, done);
@@ -184,7 +216,8 @@ int compose_launch(struct job *job, const struct session_row *row, struct err *e
 			               row->name);
 		if (up(job, row, wave, n == all, err))
 			return -1;
-		if (before + n < all && compose_await(st, row, wave, job, err))
+		cleanup_json cJSON *needed = awaited(row, wave);
+		if (before + n < all && needed->child && compose_await(st, row, needed, job, err))
 			return -1;
 		cJSON_ArrayForEach(one, wave)
 		        cJSON_AddItemToArray(done, cJSON_CreateString(one->valuestring));

@@ -73,17 +73,28 @@ static int stranger(const char *project, enum docker_kind kind, const cJSON *obj
 	               "session name "
 	               "or another COMPOSE_PROJECT_NAME, or remove it",
 	               docker_kind_name(kind), json_text_or(object, "name", "?"), project,
-	               kind == DOCKER_CONTAINER ? "label" : "name");
+	               kind == DOCKER_CONTAINER && compose_label(object, LABEL_PROJECT) ? "label" : "name");
+}
+
+/* Whether a container is called as one of the services would be. */
+static bool is_namesake(const struct session_row *row, const char *project, const cJSON *container)
+{
+	const char *name = json_text_or(container, "name", "");
+	size_t n = strlen(project);
+	return !strncmp(name, project, n) &&
+	       (name[n] == '_' ||
+	        (name[n] == '-' && json_has_text(json_at(row->spec, "services"), name + n + 1)));
 }
 
 /* Whether ${object} is called like something that the tool would make for ${row}, and so take it for its own. */
 static bool is_called_alike(const struct session_row *row, enum docker_kind kind, const cJSON *object)
 {
 	const cJSON *check;
-	const char *project = json_text_or(row->spec, "project", "");
+	const char *project = json_text_or(row->spec, "project", ""),
+	           *of = compose_label(object, LABEL_PROJECT);
 	cleanup_free char *prefix = mem_printf("%s_", project);
-	if (kind == DOCKER_CONTAINER) /* listed by the project's label */
-		return true;
+	if (kind == DOCKER_CONTAINER)
+		return (of && !strcmp(of, project)) || is_namesake(row, project, object);
 	if (kind != DOCKER_IMAGE)
 		return !strncmp(json_text_or(object, "name", ""), prefix, strlen(prefix));
 	cJSON_ArrayForEach(check, json_at(row->spec, "checks"))
@@ -95,12 +106,14 @@ static bool is_called_alike(const struct session_row *row, enum docker_kind kind
 	return false;
 }
 
+/* docker-compose refuses a container's name that is taken; podman-compose would start whose it is, so it is looked for by name too. */
 int compose_alone(struct state *st, const struct session_row *row, struct err *err)
 {
 	const char *project = json_text_or(row->spec, "project", "");
+	bool by_name = compose_by_podman(row);
 	cleanup_free char *label = mem_printf(LABEL_PROJECT "=%s", project);
 	for (enum docker_kind kind = DOCKER_CONTAINER; kind < DOCKER_KINDS; kind++) {
-		const char *const labels[] = {kind == DOCKER_CONTAINER ? label : NULL, NULL};
+		const char *const labels[] = {kind == DOCKER_CONTAINER && !by_name ? label : NULL, NULL};
 		cleanup_json cJSON *list = docker_list(kind, labels, err);
 		cJSON *one;
 		if (!list)

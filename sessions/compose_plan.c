@@ -2,6 +2,7 @@
 #include "compose/image.h"
 #include "compose/lint.h"
 #include "compose/override.h"
+#include "compose/podman_compose.h"
 #include "compose/stack.h"
 #include "core/file.h"
 #include "core/mem.h"
@@ -22,7 +23,8 @@ static int check_engine(struct state *st, struct provider *tool, struct err *err
 {
 	provider_open(st->cfg, st->dir);
 	cleanup_json cJSON *info = docker_info(err);
-	if (!info || provider_find(config_text(st->cfg, "COMPOSE_PROVIDER"), tool, err))
+	if (!info || provider_find(config_text(st->cfg, "COMPOSE_PROVIDER"), tool, err) ||
+	    compose_podman_usable(tool, NULL, err))
 		return -1;
 	const char *root = json_text(info, "root");
 	return root ? admission_disk(st, "Docker's data", root, err) : 0;
@@ -284,7 +286,8 @@ int compose_plan(struct job *job, struct session_row *row, struct lease_wants *w
 	if (!prefix || check_engine(st, &tool, err))
 		return -1;
 	cleanup_json cJSON *project = load_project(job, &tool, &image, err);
-	cJSON *services = project ? choose_services(project, json_at(job_args(job), "services"), err) : NULL;
+	bool usable = project && !compose_podman_usable(&tool, project, err);
+	cJSON *services = usable ? choose_services(project, json_at(job_args(job), "services"), err) : NULL;
 	if (!services)
 		return -1;
 	name = mem_printf("%s-%s", prefix, row->name);
@@ -401,6 +404,9 @@ static int write_override(struct state *st, const struct session_row *row, struc
 	if (!leases || !(subnets = lease_subnets(st, row->uuid, err)) || !(plan = plan_read(row->dir, err)) ||
 	    !(environment = make_environment(row, json_at(plan, "env"), err)))
 		return -1;
+	if (compose_by_podman(row) &&
+	    compose_podman_variables(row, json_at(row->plan, "project.base"), environment, err))
+		return -1;
 	cleanup_json cJSON *ports = published(leases, row);
 	struct override o = {.project = json_at(row->plan, "project"),
 	                     .name = json_text(row->spec, "project"),
@@ -424,7 +430,10 @@ static int write_override(struct state *st, const struct session_row *row, struc
 /* JSON is YAML as long as no tab indents it. */
 static int write_base(const struct session_row *row, struct err *err)
 {
-	cleanup_free char *json = json_print_pretty(json_at(row->plan, "project.base"));
+	cleanup_json cJSON *base = cJSON_Duplicate(json_at(row->plan, "project.base"), true);
+	if (compose_by_podman(row))
+		podman_compose_base(base, row->dir);
+	cleanup_free char *json = json_print_pretty(base);
 	cleanup_str struct str text = STR_INIT;
 	for (const char *p = json; *p; p++)
 		str_add(&text, *p == '\t' ? "  " : (char[2]){*p, '\0'});

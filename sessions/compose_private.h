@@ -67,6 +67,27 @@ void compose_blame(struct state *st, const struct session_row *row, struct str *
  * port to ask. Blocks for a second at most. */
 int compose_ask_role(struct state *st, const struct session_row *row, const char *role);
 
+/* compose_podman.c: sessions by podman-compose. */
+
+/** Whether ${row}'s tool is podman-compose. */
+bool compose_by_podman(const struct session_row *row);
+
+/** Whether ${tool} can be used with the engine that answers, and, when ${project} is not NULL, for it; other tools than podman-compose
+ * always. -1: ERR_ENGINE, ERR_INVALID. */
+int compose_podman_usable(const struct provider *tool, const cJSON *project, struct err *err);
+
+/** Write the variables of each service, those of ${base} and of ${environment} over them, below row->dir (0600): in the tool's arguments
+ * everybody would see them. */
+int compose_podman_variables(const struct session_row *row, const cJSON *base, const cJSON *environment,
+                             struct err *err);
+
+/** Make the networks and volumes of ${row}'s frozen file that are not there. */
+int compose_podman_objects(struct state *st, const struct session_row *row, struct err *err);
+
+/** Start those of ${services} (names) that have containers; the names of the others are added to ${missing}. */
+int compose_podman_start(struct state *st, const struct session_row *row, const cJSON *services,
+                         cJSON *missing, struct err *err);
+
 /* compose_follow.c; engine.h says what each does */
 cJSON *compose_logs(struct state *st, const struct session_row *row, const char *service,
                     const struct logs_window *w, struct err *err);

@@ -33,7 +33,7 @@ static bool has_files(const struct session_row *row)
 }
 
 /* The tool stops the services in their order. It takes whatever carries the project's name for its own, so where others use that
- * name too, and where its files are gone, each container is stopped by its id. */
+ * name too, where its files are gone, and where it goes by the containers' names alone (podman-compose), each is stopped by its id. */
 static int stop_containers(struct state *st, const struct session_row *row, const cJSON *list,
                            struct err *err)
 {
@@ -42,7 +42,7 @@ static int stop_containers(struct state *st, const struct session_row *row, cons
 	const cJSON *c;
 	if (!list->child)
 		return 0;
-	if (has_files(row) && compose_alone(st, row, &ignored) == 0)
+	if (has_files(row) && !compose_by_podman(row) && compose_alone(st, row, &ignored) == 0)
 		return compose_tool(st, row, stop, DOWN_MS, NULL, err);
 	cJSON_ArrayForEach(c, list)
 	{
