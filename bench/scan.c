@@ -27,7 +27,7 @@ struct run {
 	const struct bench *b;
 	struct config *cfg;
 	struct state *st;
-	char *image;
+	char *image, *dir; /* of the state that has containers */
 	size_t containers;
 };
 
@@ -160,7 +160,7 @@ static void print_looks(const struct run *r, const char *what, double goal_ms)
 static void measure(void *arg)
 {
 	struct run *r = arg;
-	cleanup_free char *rows = new_dir(r->b, "scan-rows"), *containers = new_dir(r->b, "scan-containers");
+	cleanup_free char *rows = new_dir(r->b, "scan-rows");
 	char what[64];
 	printf("  %-44s %11s  %11s  %s\n", "one look", "median", "CPU", "lowest-highest");
 	open_state(r, rows);
@@ -172,7 +172,7 @@ static void measure(void *arg)
 	config_free(r->cfg);
 	if (!r->image)
 		return;
-	open_state(r, containers);
+	open_state(r, r->dir);
 	make_rows(r, r->containers, "compose");
 	make_files(r);
 	make_containers(r);
@@ -184,12 +184,14 @@ static void measure(void *arg)
 
 /* -- the end -- */
 
-static void remove_containers(const struct run *r)
+/* Of this run; returns how many there were. */
+static size_t remove_containers(const struct run *r)
 {
-	cleanup_free char *path = mem_printf("%s/scan-containers/install", r->b->dir), *install = NULL;
+	cleanup_free char *path = mem_printf("%s/install", r->dir), *install = NULL;
 	struct err err = {0};
+	size_t n = 0;
 	if (file_read(path, 256, &install, NULL, &err))
-		return; /* it was not got to */
+		return 0; /* it was not got to */
 	install[strcspn(install, "\n")] = '\0';
 	cleanup_free char *label = mem_printf(LABEL_INSTALL "=%s", install);
 	const char *const labels[] = {label, NULL};
@@ -198,7 +200,11 @@ static void remove_containers(const struct run *r)
 	if (!list)
 		give_up("containers with label %s may be left: %s", label, err.msg);
 	cJSON_ArrayForEach(one, list)
-	        must(docker_remove(DOCKER_CONTAINER, json_text_or(one, "id", ""), &err), &err);
+	{
+		must(docker_remove(DOCKER_CONTAINER, json_text_or(one, "id", ""), &err), &err);
+		n++;
+	}
+	return n;
 }
 
 static char *make_image(const struct bench *b)
@@ -222,9 +228,14 @@ void bench_scan(const struct bench *b)
 	struct run r = {.b = b, .containers = wanted ? (size_t)atoi(wanted) : CONTAINERS};
 	setenv("STATE_DIR", b->dir, 1);
 	r.image = make_image(b);
+	r.dir = new_dir(b, "scan-containers");
 	bool well = bench_guarded(measure, &r);
-	remove_containers(&r);
+	size_t removed = remove_containers(&r);
+	if (well && r.image && removed != r.containers)
+		give_up("%zu of %zu containers were there to be removed", removed, r.containers);
 	free(r.image);
+	free(r.dir);
 	if (!well)
-		give_up("it was ended early; nothing of it is left");
+		give_up("it was ended early; %zu containers were removed, and nothing of it is left",
+		        removed);
 }
