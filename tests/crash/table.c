@@ -140,7 +140,7 @@ void table_write(FILE *out)
 	        "runs; "
 	        "then the number of\nthings that belong to no listed session, or are missing of one. %d "
 	        "cells, %d "
-	        "left over. –: not possible there.\n",
+	        "left over. –: not possible there, or left out of a sample.\n",
 	        cells, left);
 	for (enum engine_kind engine = ON_PROCESS; engine < ENGINE_KINDS; engine++)
 		write_engine(out, engine);
