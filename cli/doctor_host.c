@@ -4,6 +4,7 @@
 #include "core/clock.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "sessions/host.h"
 #include "sessions/lease.h"
 #include <errno.h>
 #include <stdio.h>
@@ -78,25 +79,34 @@ void doctor_check_disk(struct doctor *d)
 		check_space(d, "docker's disk", root);
 }
 
+/* What sessions can take: processes stand in our control group, containers in those of their engine. -1: not known. */
+static int64_t available_mib(const struct doctor *d, const char **where)
+{
+	int64_t host = host_memory_free(), group = d->compose ? INT64_MAX : host_group_free();
+	bool limited = host >= 0 && group < host;
+	*where = limited ? " in this control group" : "";
+	return host < 0 ? -1 : (limited ? group : host) >> 20;
+}
+
 void doctor_check_memory(struct doctor *d)
 {
-	char text[4096];
-	long long kib = 0;
-	int64_t each = config_int(d->cfg, "SESSION_MEMORY_MB");
-	ssize_t n = file_peek("/proc/meminfo", text, sizeof(text));
-	const char *line = n > 0 ? strstr(text, "MemAvailable:") : NULL;
-	if (!line || sscanf(line, "MemAvailable: %lld", &kib) != 1) {
+	const char *where;
+	int64_t each = config_int(d->cfg, "SESSION_MEMORY_MB"), mib = available_mib(d, &where);
+	char size[32];
+	if (mib < 0) {
 		doctor_found(d, "memory", STATE_WARN, "/proc/meminfo does not tell what is available");
 		return;
 	}
-	int64_t mib = kib / 1024;
+	if (mib < 1024)
+		snprintf(size, sizeof(size), "%lld MiB", (long long)mib);
+	else
+		snprintf(size, sizeof(size), "%.1f GiB", (double)mib / 1024);
 	if (!each)
-		doctor_found(d, "memory", STATE_OK, "%.1f GiB available; sessions have no limit",
-		             (double)mib / 1024);
+		doctor_found(d, "memory", STATE_OK, "%s available%s; sessions have no limit", size, where);
 	else
 		doctor_found(d, "memory", mib < each ? STATE_WARN : STATE_OK,
-		             "%.1f GiB available: %lld sessions that use all of their %lld MiB",
-		             (double)mib / 1024, (long long)(mib / each), (long long)each);
+		             "%s available%s: %lld sessions that use all of their %lld MiB", size, where,
+		             (long long)(mib / each), (long long)each);
 	if (each && mib < each)
 		doctor_advise(d, "stop something, or lower SESSION_MEMORY_MB");
 }
