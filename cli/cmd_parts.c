@@ -12,10 +12,11 @@
 
 static int no_arguments(int argc, char **argv, struct err *err)
 {
-	return argc > 1
-	               ? err_set(err, ERR_USAGE,
-	                         "codefoundry %s takes no arguments (settings come from --env FILE)", argv[0])
-	               : 0;
+	static const struct arg table[] = {{0}};
+	cleanup_free char *usage =
+	        mem_printf("codefoundry %s   (takes no arguments; settings come from --env FILE)", argv[0]);
+	struct args a = {usage, table};
+	return args_parse(&a, argc, argv, err);
 }
 
 int cli_gateway(const struct config *cfg, int argc, char **argv, struct err *err)

@@ -244,6 +244,15 @@ static int verb_unpin(const struct config *cfg, int argc, char **argv, struct er
 	           "codefoundry session unpin NAME [--json]   e.g. session unpin demo", err);
 }
 
+/* What a worker does all the time, for who has none: after the reap, so that what is left to undo of a killed job is little. */
+static int settle_jobs(const struct config *cfg, struct err *err)
+{
+	cleanup_state struct state *st = NULL;
+	if (state_open(&st, cfg, err))
+		return -1;
+	return worker_alive(st) || jobs_recover(st, cli_kinds, err) >= 0 ? 0 : -1;
+}
+
 static int verb_reap(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	bool json = false, dry = false;
@@ -253,7 +262,9 @@ static int verb_reap(const struct config *cfg, int argc, char **argv, struct err
 		return -1;
 	cJSON *args = json_object();
 	json_add_bool(args, "dry_run", dry);
-	return operate(cfg, "session.reap", args, json, print_reaped, err);
+	if (operate(cfg, "session.reap", args, json, print_reaped, err))
+		return -1;
+	return dry ? 0 : settle_jobs(cfg, err);
 }
 
 static int verb_supervise(const struct config *cfg, int argc, char **argv, struct err *err)

@@ -4,6 +4,7 @@
 #include "cli/plane.h"
 #include "cli/term.h"
 #include "core/file.h"
+#include "core/init.h"
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/proc.h"
@@ -163,14 +164,17 @@ int cli_up(const struct config *cfg, int argc, char **argv, struct err *err)
 {
 	bool foreground = false, echo = false;
 	const struct arg table[] = {{"foreground", ARG_FLAG, &foreground}, {"echo", ARG_FLAG, &echo}, {0}};
-	struct args a = {"codefoundry up [--foreground [--echo]]", table};
+	struct args a = {"codefoundry up [--foreground [--echo]]   (--echo: with what the parts log; as the "
+	                 "command of a "
+	                 "container it does both)",
+	                 table};
 	bool builtin;
 	cleanup_state struct state *st = NULL;
 	if (args_parse(&a, argc, argv, err) || plane_builtin_telegram(cfg, &builtin, err) ||
 	    state_open(&st, cfg, err))
 		return -1;
-	if (foreground)
-		return run_foreground(cfg, st->dir, echo, err);
+	if (foreground || init_is_main())
+		return run_foreground(cfg, st->dir, echo || init_is_main(), err);
 	cleanup_close int turn = -1;
 	if (wait_turn(st->dir, &turn, err))
 		return -1;
@@ -214,10 +218,10 @@ static void tell_sessions(struct state *st)
 
 int cli_down(const struct config *cfg, int argc, char **argv, struct err *err)
 {
-	if (argc > 1)
-		return err_set(err, ERR_USAGE, "codefoundry down takes no arguments, not '%s'", argv[1]);
+	static const struct arg table[] = {{0}};
+	struct args a = {"codefoundry down   (sessions live on)", table};
 	cleanup_state struct state *st = NULL;
-	if (state_open(&st, cfg, err))
+	if (args_parse(&a, argc, argv, err) || state_open(&st, cfg, err))
 		return -1;
 	cleanup_free char *dir = plane_dir(st->dir);
 	if (supervisor_ask(dir, "shutdown", NULL, STOP_TIMEOUT_MS, NULL, err) == 0) {

@@ -31,7 +31,7 @@ static const struct command commands[] = {
         {"chat", "Talk to the bot through the built-in Telegram server", cli_chat, false},
         {"session", "start stop restart extend pin reap, list show logs stats top wait, attach exec cp",
          cli_session, false},
-        {"job", "list show cancel", cli_job, false},
+        {"job", "list show retry cancel", cli_job, false},
         {"test", "run list history", cli_test, false},
         {"compose", "lint resolve: what of a compose file reaches out of a session, without starting it",
          cli_compose, false},

@@ -16,6 +16,7 @@
 #define HEALTHY_MS 20000
 #define STOP_MS 5000
 #define OUTPUT_MAX 65536
+#define SMALL_BYTES (64 * MIB)
 
 /* What the host hands down to a stack. */
 #define CREDENTIALS                                                                                          \
@@ -199,15 +200,20 @@ static const char *id_of(const char *service)
 	return NULL;
 }
 
-/* Exit code of ${argv}, whose output the caller frees. */
-static int within(const char *service, const char *const *argv, char **output)
+/* Exit code of ${argv} in container ${id}, whose output the caller frees. */
+static int within_id(const char *id, const char *const *argv, char **output)
 {
 	struct docker_output out = {0};
-	assert_ok(docker_exec(id_of(service), argv, 30000, OUTPUT_MAX, &out, err));
+	assert_ok(docker_exec(id, argv, 60000, OUTPUT_MAX, &out, err));
 	*output = mem_strdup(out.text ? out.text : "");
 	int code = out.exit_code;
 	docker_output_free(&out);
 	return code;
+}
+
+static int within(const char *service, const char *const *argv, char **output)
+{
+	return within_id(id_of(service), argv, output);
 }
 
 static char *shell(const char *service, const char *script)
@@ -352,6 +358,98 @@ static void orphans_do_not_stay(void **state)
 	row("orphans", "reaped");
 }
 
+/* -- all of it in one container, as the free tiers have it -- */
+
+/* `docker run codefoundry up`, with as little as there may be. */
+static char *start_small(void)
+{
+	static const char *const up[] = {"up"}, *const all[] = {"ALL"};
+	cleanup_json cJSON *body = json_object(), *made = NULL;
+	cJSON *host = json_object(), *tmpfs = json_object();
+	json_add_text(tmpfs, "/tmp", "");
+	json_add_text(tmpfs, IMAGE_STATE_DIR, "uid=65532,gid=65532,mode=0700");
+	json_add(host, "Tmpfs", tmpfs);
+	json_add(host, "CapDrop", cJSON_CreateStringArray(all, 1));
+	json_add_bool(host, "ReadonlyRootfs", true);
+	json_add_text(host, "NetworkMode", "none");
+	json_add_int(host, "Memory", SMALL_BYTES);
+	json_add_int(host, "MemorySwap", SMALL_BYTES); /* none beside it */
+	json_add_text(body, "Image", json_text(rig.info, "reference"));
+	json_add(body, "Cmd", cJSON_CreateStringArray(up, 1));
+	json_add(body, "Labels", labels());
+	json_add(body, "HostConfig", host);
+	cleanup_free char *create = mem_printf("/containers/create?name=%ssmall", rig.docker.prefix);
+	assert_ok(docker_call("POST", create, body, 0, &made, err));
+	char *id = mem_strdup(json_text_or(made, "Id", ""));
+	cleanup_free char *begin = mem_printf("/containers/%s/start", id);
+	assert_ok(docker_call("POST", begin, NULL, 0, NULL, err));
+	return id;
+}
+
+static void until_healthy(const char *id)
+{
+	static const char *const health[] = {"codefoundry", "health", NULL};
+	int64_t until = clock_mono_ms() + HEALTHY_MS;
+	cleanup_free char *said = NULL;
+	while (within_id(id, health, &said)) {
+		if (clock_mono_ms() >= until)
+			fail_msg("%s", said);
+		free(TAKE(said));
+	}
+}
+
+static void says(const char *id, const char *text, const char *part)
+{
+	cleanup_free char *said = NULL;
+	within_id(id, (const char *const[]){"codefoundry", "chat", "--wait", "50", text, NULL}, &said);
+	if (!strstr(said, part))
+		fail_msg("%s: %s", text, said);
+}
+
+/* ${field} of the control plane's gateway in ${id}. */
+static int64_t of_gateway(const char *id, const char *field)
+{
+	cleanup_free char *text = NULL;
+	struct err err = {0};
+	within_id(id, (const char *const[]){"codefoundry", "status", "--json", NULL}, &text);
+	cleanup_json cJSON *status = json_parse(text, strlen(text), &err);
+	const cJSON *part;
+	cJSON_ArrayForEach(part, json_at(status, "parts"))
+	{
+		if (!strcmp(json_text_or(part, "name", ""), "gateway"))
+			return json_int(part, field, -1);
+	}
+	return -1;
+}
+
+static void all_of_it_fits_in_64_mib(void **state)
+{
+	(void)state;
+	cleanup_free char *id = start_small();
+	until_healthy(id);
+	says(id, "/session start demo", "is running");
+	says(id, "/test all demo", "Passed: 9");
+	assert_int_equal(of_gateway(id, "restarts"), 0);
+	cleanup_free char *pid = mem_printf("%lld", (long long)of_gateway(id, "pid")), *said = NULL;
+	assert_int_equal(within_id(id, (const char *const[]){"kill", "-9", pid, NULL}, &said), 0);
+	until_healthy(id);
+	assert_int_equal(of_gateway(id, "restarts"), 1);
+	says(id, "/session stop demo now", "0 processes");
+
+	cleanup_free char *stop = mem_printf("/containers/%s/stop?t=10", id),
+	                  *look = mem_printf("/containers/%s/json", id),
+	                  *stats = mem_printf("/containers/%s/stats?stream=false", id);
+	struct err err = {0};
+	cleanup_json cJSON *used = docker_get(stats, &err);
+	assert_ok(docker_call("POST", stop, NULL, 0, NULL, err));
+	cleanup_json cJSON *seen = docker_get(look, &err);
+	assert_int_equal(json_int(seen, "State.ExitCode", -1), 0);
+	assert_false(json_bool(seen, "State.OOMKilled", true));
+	row("up in 64 MiB", "nine of nine in a session, %lld MiB used of it, at most %lld",
+	    (long long)json_int(used, "memory_stats.usage", 0) / MIB,
+	    (long long)json_int(used, "memory_stats.max_usage", 0) / MIB);
+}
+
 /* Last: TERM reaches the part through process 1, which then exits with its code. */
 static void every_role_ends_when_told(void **state)
 {
@@ -384,6 +482,7 @@ int main(void)
 	        cmocka_unit_test(certificates_and_time_zones_are_there),
 	        cmocka_unit_test(an_ill_part_is_told_from_a_healthy_one),
 	        cmocka_unit_test(orphans_do_not_stay),
+	        cmocka_unit_test(all_of_it_fits_in_64_mib),
 	        cmocka_unit_test(every_role_ends_when_told),
 	};
 	return cmocka_run_group_tests_name("compose/image_roles", tests, setup, teardown);

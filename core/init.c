@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+static bool is_main;
+
 /* Reap all that is dead. Leaves when ${child} is among them. */
 static void reap(pid_t child)
 {
@@ -43,4 +45,10 @@ void init_split(void)
 	if (child > 0)
 		watch(child, &all);
 	sigprocmask(SIG_SETMASK, &old, NULL);
+	is_main = true;
+}
+
+bool init_is_main(void)
+{
+	return is_main;
 }

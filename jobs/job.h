@@ -108,6 +108,11 @@ struct job_event {
 int jobs_events(struct state *st, int64_t job, int64_t after, int limit,
                 void (*fn)(void *arg, const struct job_event *event), void *arg, struct err *err);
 
+/** The same for job ${id} until it is over, whoever runs it. Returns 0, or -1: ERR_NOT_FOUND, ERR_STATE when it is queued and no worker runs that
+ * would take it. Blocks. */
+int jobs_follow(struct state *st, int64_t id, void (*fn)(void *arg, const struct job_event *event), void *arg,
+                struct err *err);
+
 /* -- running them -- */
 
 /** Run job ${id} in this process (a child of the worker): `codefoundry job exec ID`. Returns 0 when the job ended,
@@ -124,8 +129,17 @@ int jobs_run(struct state *st, const struct job_kind *const *kinds, const struct
              struct err *err);
 
 /**
+ * Run again in the foreground, as jobs_run does, what job ${id} was asked to do, for the same owner: a new job. ERR_NOT_FOUND; ERR_STATE
+ * unless it failed or was cancelled.
+ */
+int jobs_retry(struct state *st, const struct job_kind *const *kinds, int64_t id,
+               void (*fn)(void *arg, const struct job_event *event), void *arg, cJSON **result,
+               struct err *err);
+
+/**
  * Settle the jobs whose process died, at once and blocking: requeue, or undo and fail when attempts are used up. For whoever
- * runs jobs without a worker; the worker does the same by itself. Returns the number settled, or -1.
+ * runs jobs without a worker; the worker does the same by itself, and like it this forgets jobs that ended two weeks ago. Returns the
+ * number settled, or -1.
  */
 int jobs_recover(struct state *st, const struct job_kind *const *kinds, struct err *err);
 

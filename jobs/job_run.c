@@ -15,6 +15,7 @@
 
 #define FINISH_TRIES 3
 #define BLOCKED_RETRY_MS 500
+#define PRUNE_AT_ONCE 1000
 
 const struct job_kind *job_kind_find(const struct job_kind *const *kinds, const char *name)
 {
@@ -306,5 +307,8 @@ int job_settle(struct state *st, const struct job_kind *const *kinds, bool undo,
 
 int jobs_recover(struct state *st, const struct job_kind *const *kinds, struct err *err)
 {
-	return job_settle(st, kinds, true, err);
+	int settled = job_settle(st, kinds, true, err);
+	return settled < 0 || job_store_prune(st, clock_now_ms() - JOB_KEEP_MS, PRUNE_AT_ONCE, err) < 0
+	               ? -1
+	               : settled;
 }

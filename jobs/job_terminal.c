@@ -96,3 +96,21 @@ int jobs_run(struct state *st, const struct job_kind *const *kinds, const struct
 	job_signals_off();
 	return rc;
 }
+
+int jobs_retry(struct state *st, const struct job_kind *const *kinds, int64_t id,
+               void (*fn)(void *arg, const struct job_event *event), void *arg, cJSON **result,
+               struct err *err)
+{
+	struct job_row row = {0};
+	if (jobs_get(st, id, &row, err))
+		return -1;
+	struct job_request req = {
+	        .kind = row.kind, .args = row.args, .owner = row.owner, .session = row.session};
+	int rc = row.state == JOB_FAILED || row.state == JOB_CANCELLED
+	                 ? jobs_run(st, kinds, &req, fn, arg, result, err)
+	                 : err_set(err, ERR_STATE,
+	                           "job %lld is %s: only what failed or was cancelled is run again",
+	                           (long long)id, job_state_name(row.state));
+	job_row_free(&row);
+	return rc;
+}
