@@ -33,7 +33,8 @@ static bool has_files(const struct session_row *row)
 }
 
 /* The tool stops the services in their order. It takes whatever carries the project's name for its own, so where others use that
- * name too, where its files are gone, and where it goes by the containers' names alone (podman-compose), each is stopped by its id. */
+ * name too, where its files are gone, and where it goes by the containers' names alone (podman-compose), each is stopped by its id.
+ * So is what it left running, whatever it says. */
 static int stop_containers(struct state *st, const struct session_row *row, const cJSON *list,
                            struct err *err)
 {
@@ -42,8 +43,9 @@ static int stop_containers(struct state *st, const struct session_row *row, cons
 	const cJSON *c;
 	if (!list->child)
 		return 0;
-	if (has_files(row) && !compose_by_podman(row) && compose_alone(st, row, &ignored) == 0)
-		return compose_tool(st, row, stop, DOWN_MS, NULL, err);
+	if (has_files(row) && !compose_by_podman(row) && compose_alone(st, row, &ignored) == 0 &&
+	    compose_tool(st, row, stop, DOWN_MS, NULL, err))
+		return -1;
 	cJSON_ArrayForEach(c, list)
 	{
 		cleanup_free char *path = mem_printf("/containers/%s/stop", json_text_or(c, "id", ""));

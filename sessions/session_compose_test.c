@@ -416,6 +416,24 @@ static void kept_and_resumed(void **data)
 	assert_gone(t);
 }
 
+/* It says that all is well, and has done nothing. */
+static void kept_with_an_idle_tool(void **data)
+{
+	struct test_state *t = *data;
+	static const char script[] = "#!/bin/sh\necho 1.29.2\n";
+	cJSON_Delete(start(t, "demo", parallel_file));
+	cleanup_free char *before = mem_strdup(getenv("PATH")), *dir = state_path(t->st, "files"),
+	                  *tool = mem_printf("%s/docker-compose", dir),
+	                  *path = mem_printf("%s:%s", dir, before);
+	assert_ok(file_write(tool, script, strlen(script), 0700, err));
+	setenv("PATH", path, 1);
+	does(t, "session.stop", "{\"name\":\"demo\",\"keep\":true}");
+	setenv("PATH", before, 1);
+	assert_int_equal(pid_of(t), 0);
+	stop_gone(t, "demo");
+	assert_gone(t);
+}
+
 int main(int argc, char **argv)
 {
 	if (getenv("CF_TEST_FILL"))
@@ -443,6 +461,7 @@ int main(int argc, char **argv)
 	        V1(one_service),
 	        V1(kept_and_resumed),
 	        V2(kept_and_resumed),
+	        V1(kept_with_an_idle_tool),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
