@@ -288,7 +288,7 @@ int cli_session(const struct config *cfg, int argc, char **argv, struct err *err
 	        {"extend", "extend NAME [--minutes N] [--json]", "let it live longer", verb_extend},
 	        {"pin", "pin NAME [--json]", "let it live until it is unpinned or stopped", verb_pin},
 	        {"unpin", "unpin NAME [--json]", "let it expire again", verb_unpin},
-	        {"list", "list [--all] [--json]", "the sessions (--all: failed ones too)", session_verb_list},
+	        {"list", "list [--all] [--json]", "the sessions (--all: failed and warm ones too)", session_verb_list},
 	        {"show", "show NAME [--json]", "services and addresses, or the receipt", session_verb_show},
 	        {"attach", "attach NAME [SERVICE]", "a shell in it (Ctrl-D ends it)", session_verb_attach},
 	        {"exec", "exec NAME [SERVICE] -- COMMAND [ARG]…",

@@ -97,6 +97,22 @@ static void print_services(const cJSON *services)
 		term_table(columns, ARRAY_LEN(columns) - !images, rows);
 }
 
+/* "  allowed engine-socket (proxy), host-bind (web)": what of its file reaches out of it, as far as it has ${action}. */
+static void print_findings(const cJSON *findings, const char *action, const char *head)
+{
+	cleanup_str struct str text = STR_INIT_MAX(1000);
+	const cJSON *one;
+	cJSON_ArrayForEach(one, findings)
+	{
+		if (strcmp(json_text_or(one, "action", ""), action) != 0)
+			continue;
+		str_addf(&text, "%s%s (%s)", text.len ? ", " : "", json_text_or(one, "rule", "?"),
+		         json_text_or(one, "name", "?"));
+	}
+	if (text.len)
+		printf("  %-7s %s\n", head, str_text(&text));
+}
+
 static void print_session(const cJSON *s)
 {
 	const char *reason = json_text(s, "reason"), *tool = json_text(s, "provider");
@@ -106,6 +122,8 @@ static void print_session(const cJSON *s)
 	       tool ? ")" : "");
 	print_end(s);
 	print_cost(json_at(s, "cost"));
+	print_findings(json_at(s, "isolation"), "allowed", "allowed");
+	print_findings(json_at(s, "isolation"), "told", "shared");
 	session_print_endpoints(json_at(s, "endpoints"));
 	print_services(json_at(s, "services"));
 	session_warn_unknown(s);
