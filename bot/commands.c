@@ -1,4 +1,5 @@
 #include "bot/commands.h"
+#include "bot/again.h"
 #include "core/mem.h"
 #include "core/text.h"
 #include <string.h>
@@ -12,6 +13,7 @@ static const struct button_action actions[] = {
         {"stop", ROLE_OPERATOR, cmd_session_stop_now},
         {"keep", ROLE_VIEWER, cmd_session_keep},
         {"cancel", ROLE_OPERATOR, cmd_cancel_job},
+        {"again", ROLE_OPERATOR, again_job},
         {"lang", ROLE_VIEWER, cmd_lang_set},
         {"extend-this", ROLE_OPERATOR, cmd_session_extend_this},
         {"stop-this", ROLE_OPERATOR, cmd_session_stop_this},

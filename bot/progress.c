@@ -1,4 +1,5 @@
 #include "bot/progress.h"
+#include "bot/again.h"
 #include "bot/buttons.h"
 #include "bot/callbacks.h"
 #include "bot/results.h"
@@ -20,7 +21,7 @@
 
 struct follow {
 	struct follow *next;
-	int64_t id, chat, topic, started_at;
+	int64_t id, chat, topic, user, started_at;
 	enum lang lang;
 	char *source, *ref, *title, *token;
 	bool shown, ending, dirty, over;
@@ -178,6 +179,7 @@ static void load_one(struct progress *p, struct query *q)
 	f->token = query_copy(q, 7);
 	f->shown = query_int(q, 8) != 0;
 	f->started_at = query_int(q, 9);
+	f->user = query_int(q, 10);
 	/* A message that was just opened is not edited at once; one of an earlier process is. */
 	f->edited_at = clock_now_ms() - f->started_at < p->gap_ms ? clock_mono_ms() : 0;
 	f->next = p->follows;
@@ -189,11 +191,11 @@ static int load_new(struct progress *p, struct err *err)
 {
 	cleanup_query struct query q = QUERY_INIT;
 	int row;
-	if (db_query(
-	            p->db, &q, err,
-	            "SELECT id, chat, topic, lang, source, ref, title, token, shown, started_at FROM progress"
-	            " WHERE done_at IS NULL AND id > ? ORDER BY id",
-	            "i", p->last_id))
+	if (db_query(p->db, &q, err,
+	             "SELECT id, chat, topic, lang, source, ref, title, token, shown, started_at, user FROM "
+	             "progress"
+	             " WHERE done_at IS NULL AND id > ? ORDER BY id",
+	             "i", p->last_id))
 		return -1;
 	while ((row = query_next(&q, err)) > 0)
 		load_one(p, &q);
@@ -275,14 +277,20 @@ static void on_event(void *arg, const struct job_event *e)
 		f->over = true; /* or queued, running: the row tells */
 }
 
+/* The outcome, with a button to try again where that may help. */
+static int say_end(struct progress *p, struct follow *f, const struct job_row *row, struct err *err)
+{
+	cleanup_str struct str html = STR_INIT;
+	results_html(f->lang, row, f->title, &html);
+	cleanup_free char *button = again_button(p->db, f->lang, f->chat, f->user, row, err);
+	return err->code ? -1 : end_one(p, f, str_text(&html), button, err);
+}
+
 /* The job's row decides; its outcome and the end of the following are one transaction. */
 static void end_job(struct progress *p, struct follow *f, const struct job_row *row)
 {
 	struct err err = {0};
-	cleanup_str struct str html = STR_INIT;
-	results_html(f->lang, row, f->title, &html);
-	if (db_begin(p->db, &err) == 0 && end_one(p, f, str_text(&html), NULL, &err) == 0 &&
-	    db_commit(p->db, &err) == 0) {
+	if (db_begin(p->db, &err) == 0 && say_end(p, f, row, &err) == 0 && db_commit(p->db, &err) == 0) {
 		outbox_commit(p->outbox);
 		return;
 	}

@@ -418,13 +418,13 @@ static void sessions_belong_to_their_owner(void **state)
 	                &t, "SELECT json_extract(args, '$.minutes') FROM jobs WHERE kind = 'session.extend'"),
 	        120);
 	assert_int_equal(test_bot_state_int(&t, "SELECT count(*) FROM audit WHERE outcome = 'denied'"), 5);
-	assert_int_equal(
-	        test_bot_state_int(&t,
-	                           "SELECT count(*) FROM jobs JOIN audit ON detail = args WHERE kind = "
-	                           "'session.exec' AND action = kind AND args = "
-	                           "'{\"name\":\"demo\",\"service\":\"gateway\",\"argv\":[\"sh\",\"-c\",\"ls | "
-	                           "head\"]}'"),
-	        1);
+	assert_int_equal(test_bot_state_int(
+	                         &t,
+	                         "SELECT count(*) FROM jobs JOIN audit ON detail = args WHERE kind = "
+	                         "'session.exec' AND action = kind AND args = "
+	                         "'{\"name\":\"demo\",\"service\":\"gateway\",\"argv\":[\"sh\",\"-c\",\"ls | "
+	                         "head\"]}'"),
+	                 1);
 	test_bot_close(&t);
 }
 
@@ -458,6 +458,58 @@ static void jobs_are_cancelled_by_their_owner(void **state)
 	size_t edits = fake_count(&t.fake, "editMessageText");
 	assert_has(fake_text(&t.fake, "editMessageText", edits - 1), "cancelled");
 	assert_has(test_bot_ask(&t, 4, 5, "/cancel 1"), "is over already");
+	test_bot_close(&t);
+}
+
+/* What the worker would write. */
+static void fail_job(struct test_bot *t, int64_t id, const char *code)
+{
+	assert_ok(db_run(t->bot.st->db, err,
+	                 "UPDATE jobs SET state = 'failed', error_code = ?, error = 'no room' WHERE id = ?",
+	                 "ti", code, id));
+	assert_ok(db_run(
+	        t->bot.st->db, err,
+	        "INSERT INTO job_events (job, at, type, stage, text) VALUES (?, 1, 'state', 'failed', 'x')",
+	        "i", id));
+	progress_look(t->bot.progress);
+	test_bot_drain(t);
+}
+
+static void what_failed_is_tried_again_by_a_button(void **state)
+{
+	(void)state;
+	struct test_bot t;
+	test_bot_open(&t, NO_GATEWAY, NULL);
+	test_bot_ask(&t, 1, 5, "/session start demo gateway");
+	fail_job(&t, 1, "quota");
+	size_t edits = fake_count(&t.fake, "editMessageText");
+	assert_has(fake_text(&t.fake, "editMessageText", edits - 1), "no room");
+	cleanup_free char *again = mem_strdup(test_bot_button(&t, 0));
+	assert_true(*again);
+	test_bot_press(&t, 2, 6, again); /* not his */
+	assert_int_equal(test_bot_state_int(&t, "SELECT count(*) FROM jobs"), 1);
+	test_bot_press(&t, 3, 5, again);
+	test_bot_press(&t, 4, 5, again); /* once */
+	test_bot_drain(&t);
+	assert_int_equal(
+	        test_bot_state_int(&t, "SELECT count(*) FROM jobs a JOIN jobs b USING (kind, args, owner, "
+	                               "session) WHERE a.id = 1 AND b.id = 2"),
+	        1);
+	assert_int_equal(test_bot_state_int(&t, "SELECT count(*) FROM jobs"), 2);
+	edits = fake_count(&t.fake, "editMessageText");
+	assert_has(fake_text(&t.fake, "editMessageText", edits - 1), "Starting session demo");
+
+	add_session(&t, "demo", "tg:6"); /* meanwhile somebody else took the name */
+	fail_job(&t, 2, "timeout");
+	cleanup_free char *late = mem_strdup(test_bot_button(&t, 0));
+	test_bot_press(&t, 5, 5, late);
+	test_bot_drain(&t);
+	assert_int_equal(test_bot_state_int(&t, "SELECT count(*) FROM jobs"), 2);
+
+	test_bot_ask(&t, 6, 5, "/session start other");
+	cleanup_free char *cancel = mem_strdup(test_bot_button(&t, 0));
+	fail_job(&t, 3, "exists"); /* again it would be the same */
+	assert_string_equal(test_bot_button(&t, 0), cancel);
 	test_bot_close(&t);
 }
 
@@ -510,6 +562,7 @@ int main(void)
 	        cmocka_unit_test(sessions_belong_to_their_owner),
 	        cmocka_unit_test(a_pin_is_shown),
 	        cmocka_unit_test(jobs_are_cancelled_by_their_owner),
+	        cmocka_unit_test(what_failed_is_tried_again_by_a_button),
 	        cmocka_unit_test(progress_survives_a_restart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
