@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define TIMEOUT_MS 60000
-#define END_MS 3000 /* between TERM and KILL */
+#define END_MS 6000 /* between TERM and KILL; it needs four itself to be sure */
 #define WORDS_MAX 64
 #define BYTES_MAX 4096
 #define OUTPUT_MAX 16384
@@ -130,13 +130,17 @@ static void drain(struct running *r)
 		close(TAKE_FD(r->out));
 }
 
-/* TERM, then KILL, to it and what it started here. */
+/* TERM, then KILL, to it and what it started here; within the time it ends the program in its container. The signal that cancelled us may come
+ * again meanwhile. */
 static void end(struct running *r)
 {
 	struct pollfd p = {.fd = r->pidfd, .events = POLLIN};
+	int64_t until = clock_mono_ms() + END_MS, left;
 	kill(-r->pid, SIGTERM);
-	if (r->pidfd < 0 || poll(&p, 1, END_MS) <= 0)
-		kill(-r->pid, SIGKILL);
+	while (r->pidfd >= 0 && (left = until - clock_mono_ms()) > 0)
+		if (poll(&p, 1, (int)left) > 0)
+			return;
+	kill(-r->pid, SIGKILL);
 }
 
 /* Until it ended; what it left running may go on to hold its output open. */
