@@ -218,14 +218,16 @@ static cJSON *object_of(enum docker_kind kind, const cJSON *given)
 	return o;
 }
 
-static char *filters_of(const char *const labels[])
+/* Podman (4.3) finds no image by two labels, and of networks and volumes what has any of them: it is asked for the last one, which is the session's, and the
+ * others are looked at here. An empty list it refuses. */
+static char *filters_of(enum docker_kind kind, const char *const labels[])
 {
 	cleanup_json cJSON *filters = json_object();
 	cJSON *list = json_array();
 
 	for (const char *const *l = labels; l && *l; l++)
-		cJSON_AddItemToArray(list, cJSON_CreateString(*l));
-	/* Podman takes no empty list for images */
+		if (kind == DOCKER_CONTAINER || !l[1])
+			cJSON_AddItemToArray(list, cJSON_CreateString(*l));
 	if (list->child)
 		json_add(filters, "label", list);
 	else
@@ -234,7 +236,7 @@ static char *filters_of(const char *const labels[])
 	return docker_escape(text);
 }
 
-/* Podman's filters of volumes and networks take what has any of the labels. */
+/* What is removed must have all of the labels. */
 static bool has_all(const cJSON *object, const char *const wanted[])
 {
 	const cJSON *labels = json_at(object, "labels");
@@ -251,7 +253,7 @@ static bool has_all(const cJSON *object, const char *const wanted[])
 
 cJSON *docker_list(enum docker_kind kind, const char *const labels[], struct err *err)
 {
-	cleanup_free char *filters = filters_of(labels);
+	cleanup_free char *filters = filters_of(kind, labels);
 	cleanup_free char *path = mem_printf("%sfilters=%s", kinds[kind].list, filters);
 	cleanup_json cJSON *answer = docker_get(path, err);
 	const cJSON *given = kinds[kind].inside ? json_at(answer, kinds[kind].inside) : answer;
@@ -296,6 +298,22 @@ static int remove_network_of_podman(const char *id, const cJSON *network, struct
 	                                                   : docker_call("DELETE", path, NULL, 0, NULL, err);
 }
 
+/* A build that failed leaves a container of Podman's builder, which is in no listing, and the image that it came to, in use by it. By force such an
+ * image is removed, unless a container is in a listing that would go with it. 0, or -1 with what was said before. */
+static int remove_unfinished_image(const char *id, struct err *err)
+{
+	struct err ignored = {0};
+	cleanup_free char *filter = mem_printf("{\"ancestor\":[\"%s\"]}", id), *query = docker_escape(filter),
+	                  *users = mem_printf("/containers/json?all=1&filters=%s", query),
+	                  *path = mem_printf("/images/%s?force=1", id);
+	cleanup_json cJSON *list = docker_get(users, &ignored);
+
+	if (!cJSON_IsArray(list) || list->child || docker_call("DELETE", path, NULL, 0, NULL, &ignored))
+		return -1;
+	err_clear(err);
+	return 0;
+}
+
 static int remove_one(enum docker_kind kind, const char *id, struct err *err)
 {
 	cleanup_free char *path = mem_printf("%s/%s", kinds[kind].one, id);
@@ -306,7 +324,10 @@ static int remove_one(enum docker_kind kind, const char *id, struct err *err)
 		return -1;
 	if (network && docker_is_podman())
 		return remove_network_of_podman(id, network, err);
-	return docker_call("DELETE", removal, NULL, 0, NULL, err);
+	int rc = docker_call("DELETE", removal, NULL, 0, NULL, err);
+	if (rc && kind == DOCKER_IMAGE && err->code == ERR_BUSY && docker_is_podman())
+		rc = remove_unfinished_image(id, err);
+	return rc;
 }
 
 int docker_remove(enum docker_kind kind, const char *id, struct err *err)

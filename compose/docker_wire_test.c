@@ -236,7 +236,7 @@ static void strange_lists(void **state)
 	                                        "%7B%22label%22%3A%5B%22a%3Db%20c%22%5D%7D HTTP/1.1");
 }
 
-/* Podman's filters let through what has any of the labels; what is removed must have all of them. */
+/* Podman's filters let through too much, or nothing, by several labels; what is removed must have all of them. */
 static void listed_by_all_labels(void **state)
 {
 	(void)state;
@@ -252,6 +252,9 @@ static void listed_by_all_labels(void **state)
 	played();
 	assert_int_equal(cJSON_GetArraySize(l), 1);
 	assert_string_equal(json_text(l, "0.id"), "1");
+	assert_string_equal(
+	        engine.requests[0],
+	        "GET /v1.41/networks?filters=%7B%22label%22%3A%5B%22c.d%3Dx%3Dy%22%5D%7D HTTP/1.1");
 }
 
 #define LIBPOD "HTTP/1.1 200 OK\r\nServer: Libpod/4.3.1 (linux)\r\n\r\n"

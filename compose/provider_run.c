@@ -221,8 +221,8 @@ static const char *unwanted(void)
 	return path && !path_exists(path) ? "DOCKER_CONFIG" : NULL;
 }
 
-static int start(struct run *r, const struct provider *p, const char *const *argv, const char *const *more_env,
-                 struct err *err)
+static int start(struct run *r, const struct provider *p, const char *const *argv,
+                 const char *const *more_env, struct err *err)
 {
 	const char *env[ARGS_MAX] = {NULL}, *socket = docker_socket(&(struct err){0});
 	/* version 1 follows the person's docker context unless it is told the address; docker.h knows none */
@@ -233,6 +233,10 @@ static int start(struct run *r, const struct provider *p, const char *const *arg
 	add_args(env, &n, (const char *const[]){host, container_host, NULL}); /* the latter is podman's */
 	if (!strcmp(p->name, PROVIDER_PODMAN))
 		add_args(env, &n, (const char *const[]){unwanted(), NULL});
+	/* Podman builds by itself, and is no BuildKit, whose image the tools would want to pull */
+	if (!strcmp(docker_name(), "Podman"))
+		add_args(env, &n,
+		         (const char *const[]){"DOCKER_BUILDKIT=0", "COMPOSE_DOCKER_CLI_BUILD=0", NULL});
 	add_args(env, &n, more_env);
 	int out[2], errs[2];
 	if (pipe2(out, O_CLOEXEC))

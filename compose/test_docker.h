@@ -110,7 +110,7 @@ TEST_DOCKER void test_docker_archive(const struct test_docker *t, struct str *ar
 	cleanup_free char *config = mem_printf(
 	        "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Env\":[\"PATH=/bin\"],\"Labels\":"
 	        "{\"com.codefoundry.test\":\"%s\"}},\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:%"
-	        "s\"]}}",
+	        "s\"]},\"history\":[{\"created_by\":\"test\"}]}",
 	        t->id, hex);
 	cleanup_free char *manifest = mem_printf(
 	        "[{\"Config\":\"config.json\",\"RepoTags\":[\"%s\"],\"Layers\":[\"layer.tar\"]}]", t->image);

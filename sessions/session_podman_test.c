@@ -148,6 +148,16 @@ static void a_whole_life(void **data)
 
 /* -- what goes wrong -- */
 
+/* As assert_gone(), and what there is instead. */
+static void assert_all_gone(struct test_state *t)
+{
+	cleanup_json cJSON *left = objects(t, NULL, DOCKER_CONTAINER);
+	cleanup_free char *text = json_print(left);
+	if (left->child)
+		print_error("left: %s\n", text);
+	assert_gone(t);
+}
+
 static void restarts_are_seen(void **data)
 {
 	struct test_state *t = *data;
@@ -161,7 +171,7 @@ static void restarts_are_seen(void **data)
 	        ERR_FAILED, "exit code 3");
 	start_refused(t, "imageless", "services:\n  web:\n    image: 'localhost:1/nowhere:1'\n", ERR_FAILED,
 	              "service web: image localhost:1/nowhere:1 is not on this machine");
-	assert_gone(t);
+	assert_all_gone(t);
 }
 
 static void killed_starts_are_reaped(void **data)
@@ -186,6 +196,28 @@ static void killed_starts_are_reaped(void **data)
 	assert_receipt(json_at(only_removed(r), "receipt"));
 	assert_int_equal(events(t, "create", 1, clock_now_ms(), 1500), 0);
 	assert_ok(jobs_cancel(t->st, id, "cli:test", err));
+	assert_gone(t);
+}
+
+/* Images are named and found in Podman's own way. */
+static void what_was_built_goes_too(void **data)
+{
+	struct test_state *t = *data;
+	cleanup_free char *dir = state_path(t->st, "files"), *file = state_path(t->st, "files/Dockerfile"),
+	                  *text = mem_printf("FROM %s\nLABEL a=b\n", docker.image);
+	assert_ok(dir_make(dir, 0700, err) || file_write(file, text, strlen(text), 0600, err));
+	cJSON_Delete(start(t, "demo",
+	                   "services:\n  web:\n    build: .\n    stop_signal: SIGKILL\n"
+	                   "    command: [sleep, '1000']\n"));
+	assert_int_equal(object_count(t, DOCKER_IMAGE), 1);
+	stop_gone(t, "demo");
+	assert_int_equal(object_count(t, DOCKER_IMAGE), 0);
+	assert_gone(t);
+	/* what a build that fails came to is in use by the builder */
+	cleanup_free char *bad = mem_printf("FROM %s\nLABEL a=b\nRUN false\n", docker.image);
+	assert_ok(file_write(file, bad, strlen(bad), 0600, err));
+	start_refused(t, "demo", "services:\n  web: {build: .}\n", ERR_FAILED, "build");
+	assert_int_equal(object_count(t, DOCKER_IMAGE), 0);
 	assert_gone(t);
 }
 
@@ -299,6 +331,7 @@ int main(int argc, char **argv)
 	        PODMAN(restarts_are_seen),
 	        V1(killed_starts_are_reaped),
 	        PODMAN(killed_starts_are_reaped),
+	        V1(what_was_built_goes_too),
 	        V1(strangers_are_left_alone),
 	        PODMAN(strangers_are_left_alone),
 	        V1(the_stack_itself),
