@@ -319,6 +319,22 @@ static void kept_and_resumed(void **data)
 	assert_nothing_left(t);
 }
 
+/* It was sound before: its files and volumes are not a start's that failed. */
+static void a_restart_that_fails_keeps_it(void **data)
+{
+	struct test_state *t = *data;
+	cleanup_json cJSON *r = run(t, "session.start", "{\"name\":\"demo\"}");
+	fault(t, "gateway", "exit");
+	refused(t, "session.restart", "{\"name\":\"demo\"}", ERR_FAILED, "service gateway failed");
+	assert_int_equal(count(t, "SELECT count(*) FROM sessions WHERE state = 'stopped'"), 1);
+	assert_int_equal(processes(t), 0);
+	fault(t, "gateway", NULL);
+	cleanup_json cJSON *again = run(t, "session.start", "{\"name\":\"demo\"}");
+	assert_true(cJSON_Compare(json_at(r, "endpoints"), json_at(again, "endpoints"), true));
+	stop_clean(t, "demo");
+	assert_nothing_left(t);
+}
+
 static void extend(void **data)
 {
 	struct test_state *t = *data;
@@ -355,6 +371,7 @@ int main(int argc, char **argv)
 	        T(nested_ones_die_with_it),
 	        T(services),
 	        T(kept_and_resumed),
+	        T(a_restart_that_fails_keeps_it),
 	        T(extend),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

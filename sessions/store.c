@@ -184,9 +184,9 @@ const char *store_directory(const struct session_row *row)
 
 /* The update of a change of state; the state in its WHERE makes a change by another process visible. */
 static int change(struct state *st, const struct session_row *row, const struct lifecycle_step *step,
-                  const char *reason, const char *error, int64_t job, struct err *err)
+                  const char *reason, const char *error, int64_t job, int64_t now, struct err *err)
 {
-	int64_t now = clock_now_ms(), started = step->actions & ACTION_STARTED ? now : 0,
+	int64_t started = step->actions & ACTION_STARTED ? now : 0,
 	        stopped = step->actions & ACTION_STOPPED ? now : 0;
 	if (step->actions & ACTION_DELETE)
 		return db_run(st->db, err, "DELETE FROM sessions WHERE uuid = ? AND state = ?", "tt",
@@ -202,9 +202,9 @@ static int change(struct state *st, const struct session_row *row, const struct 
 }
 
 static int apply(struct state *st, struct session_row *row, const struct lifecycle_step *step,
-                 const char *reason, const char *error, int64_t job, struct err *err)
+                 const char *reason, const char *error, int64_t job, int64_t now, struct err *err)
 {
-	if (change(st, row, step, reason, error, job, err))
+	if (change(st, row, step, reason, error, job, now, err))
 		return -1;
 	if (db_changes(st->db) != 1)
 		return err_set(err, ERR_STATE, "session %s is no longer %s: another operation changed it",
@@ -224,9 +224,10 @@ int store_apply(struct state *st, struct session_row *row, enum session_event ev
 		return err_set(err, ERR_STATE, "session %s is %s: it cannot take \"%s\" now", row->name,
 		               lifecycle_state_name(row->state), lifecycle_event_name(event));
 	bool own = !db_in_transaction(st->db);
+	int64_t now = clock_now_ms();
 	if (own && db_begin(st->db, err))
 		return -1;
-	if (apply(st, row, step, reason, error, job, err) || (own && db_commit(st->db, err))) {
+	if (apply(st, row, step, reason, error, job, now, err) || (own && db_commit(st->db, err))) {
 		if (own)
 			db_rollback(st->db);
 		return -1;
@@ -234,6 +235,8 @@ int store_apply(struct state *st, struct session_row *row, enum session_event ev
 	row->state = step->to;
 	row->generation++;
 	row->job = job ? job : row->job;
+	row->started_at = step->actions & ACTION_STARTED ? now : row->started_at;
+	row->stopped_at = step->actions & ACTION_STOPPED ? now : row->stopped_at;
 	if (reason) {
 		free(row->reason);
 		row->reason = mem_strdup(reason);

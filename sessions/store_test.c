@@ -115,6 +115,25 @@ static void changes(void **data)
 	assert_int_equal(read.job, 9);
 	assert_true(read.started_at > 0);
 	assert_int_equal(read.stopped_at, 0);
+	assert_int_equal(row.started_at, read.started_at);
+}
+
+/* The row in hand is what the database has: whether a session was ever kept decides what becomes of it. */
+static void times_of_changes(void **data)
+{
+	struct test_state *t = *data;
+	static const enum session_event events[] = {EVENT_LAUNCH, EVENT_HEALTHY, EVENT_KEEP, EVENT_KEPT,
+	                                            EVENT_RESUME, EVENT_HEALTHY};
+	cleanup_row struct session_row row = {0};
+	assert_ok(insert(t, "demo", &row, err));
+	for (size_t i = 0; i < ARRAY_LEN(events); i++) {
+		cleanup_row struct session_row read = {0};
+		assert_ok(store_apply(t->st, &row, events[i], NULL, NULL, 0, err));
+		assert_ok(store_by_name(t->st, "demo", &read, err));
+		assert_int_equal(row.started_at, read.started_at);
+		assert_int_equal(row.stopped_at, read.stopped_at);
+	}
+	assert_true(row.stopped_at > 0);
 }
 
 static void the_end_takes_leases_and_steps(void **data)
@@ -213,6 +232,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(round_trip, setup, teardown),
 	        cmocka_unit_test_setup_teardown(unique_while_alive, setup, teardown),
 	        cmocka_unit_test_setup_teardown(changes, setup, teardown),
+	        cmocka_unit_test_setup_teardown(times_of_changes, setup, teardown),
 	        cmocka_unit_test_setup_teardown(the_end_takes_leases_and_steps, setup, teardown),
 	        cmocka_unit_test_setup_teardown(with_the_callers_transaction, setup, teardown),
 	        cmocka_unit_test_setup_teardown(names, setup, teardown),
