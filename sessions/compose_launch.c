@@ -8,6 +8,16 @@
 
 #define UP_MS 600000
 
+int compose_resumable(const struct session_row *row, struct err *err)
+{
+	cleanup_free char *base = mem_printf("%s/" COMPOSE_BASE, row->dir ?: ""),
+	                  *override = mem_printf("%s/" COMPOSE_OVERRIDE, row->dir ?: "");
+	if (path_exists(base) && path_exists(override))
+		return 0;
+	return err_set(err, ERR_NOT_FOUND, "its compose file %s is gone: stop the session, and start it anew",
+	               path_exists(base) ? override : base);
+}
+
 int compose_tool(struct state *st, const struct session_row *row, const char *const *args, int64_t timeout_ms,
                  struct job *job, struct err *err)
 {
@@ -17,9 +27,8 @@ int compose_tool(struct state *st, const struct session_row *row, const char *co
 	cleanup_free char *path = marker_make(st->install, row->uuid),
 	                  *marker = mem_printf(MARKER_KEY "=%s", path);
 	const char *const files[] = {base, override, NULL}, *const env[] = {marker, NULL};
-	if (!path_exists(base) || !path_exists(override))
-		return err_set(err, ERR_NOT_FOUND,
-		               "its compose file %s is gone: stop the session, and start it anew", base);
+	if (compose_resumable(row, err))
+		return -1;
 	provider_open(st->cfg, st->dir);
 	if (provider_find(json_text(row->spec, "provider"), &tool, err))
 		return -1;

@@ -25,6 +25,9 @@ int compose_plan(struct job *job, struct session_row *row, struct lease_wants *w
 int compose_prepare(struct job *job, const struct session_row *row, struct err *err);
 int compose_launch(struct job *job, const struct session_row *row, struct err *err);
 
+/** 0 when its files are there, else -1 with ERR_NOT_FOUND. */
+int compose_resumable(const struct session_row *row, struct err *err);
+
 /** Run the compose tool of ${row} on its frozen files with ${args}; ${job} may be NULL. */
 int compose_tool(struct state *st, const struct session_row *row, const char *const *args, int64_t timeout_ms,
                  struct job *job, struct err *err);

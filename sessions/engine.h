@@ -23,6 +23,9 @@ struct engine {
 	/** Write what the session needs below row->dir, which exists. */
 	int (*prepare)(struct job *job, const struct session_row *row, struct err *err);
 
+	/** Whether launch could resume it: its files are there. -1: ${err} says which is not. May be NULL: always. */
+	int (*resumable)(const struct session_row *row, struct err *err);
+
 	/** Start its services in the background. Failure may leave some of them running. */
 	int (*launch)(struct job *job, const struct session_row *row, struct err *err);
 

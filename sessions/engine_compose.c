@@ -255,6 +255,7 @@ const struct engine engine_compose = {
         .name = "compose",
         .plan = compose_plan,
         .prepare = compose_prepare,
+        .resumable = compose_resumable,
         .launch = compose_launch,
         .wait = compose_wait,
         .stop = compose_stop,

@@ -73,6 +73,12 @@ static int process_prepare(struct job *job, const struct session_row *row, struc
 	return plan_write(job_state(job), row, err);
 }
 
+static int process_resumable(const struct session_row *row, struct err *err)
+{
+	cleanup_json cJSON *plan = plan_read_marked(row->dir, err);
+	return plan ? 0 : -1;
+}
+
 static int spawn(struct state *st, const struct session_row *row, const char *marker, int log, int ready,
                  struct err *err)
 {
@@ -309,6 +315,7 @@ const struct engine engine_process = {
         .name = "process",
         .plan = process_plan,
         .prepare = process_prepare,
+        .resumable = process_resumable,
         .launch = process_launch,
         .wait = process_wait,
         .stop = process_stop,

@@ -188,3 +188,15 @@ int operation_down(struct state *st, struct session_row *row, enum session_event
 	}
 	return rc || operation_finish(st, row, job, receipt, err) ? -1 : 0;
 }
+
+int operation_keep(struct state *st, struct session_row *row, int64_t job, struct err *err)
+{
+	const struct engine *engine = engine_by_name(row->engine, err);
+	if (!engine)
+		return -1;
+	if (row->state == SESSION_RUNNING && engine->resumable && engine->resumable(row, err)) {
+		err_wrap(err, "session %s is left running, for it could not be started again", row->name);
+		return -1;
+	}
+	return operation_down(st, row, EVENT_KEEP, REASON_KEPT, NULL, job, NULL, err);
+}

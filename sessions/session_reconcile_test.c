@@ -91,6 +91,11 @@ static void labels_alone_bring_one_back(void **data)
 	assert_int_equal(json_int(after, "expires_at", 0) / 1000, json_int(before, "expires_at", 1) / 1000);
 	cleanup_free char *has = leases(t);
 	assert_string_equal(has, had);
+	/* what could not be started again is not stopped for it */
+	static const char left[] = "session demo is left running, for it could not be started again: its compose file";
+	refused(t, "session.restart", "{\"name\":\"demo\"}", ERR_NOT_FOUND, left);
+	refused(t, "session.stop", "{\"name\":\"demo\",\"keep\":true}", ERR_NOT_FOUND, left);
+	assert_int_equal(count(t, "SELECT count(*) FROM sessions WHERE state = 'running'"), 1);
 	/* from now on it has a file, and with that its extension survives */
 	does(t, "session.extend", "{\"name\":\"demo\",\"minutes\":100}");
 	cleanup_json cJSON *extended = shown(t, "demo");

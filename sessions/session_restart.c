@@ -12,7 +12,7 @@ static int bring_down(struct job *job, struct session_row *row, struct err *err)
 		return 0;
 	if (row->state == SESSION_STOPPING && row->job == job_id(job))
 		return operation_finish(st, row, job_id(job), NULL, err);
-	return operation_down(st, row, EVENT_KEEP, REASON_KEPT, NULL, job_id(job), NULL, err);
+	return operation_keep(st, row, job_id(job), err);
 }
 
 static int restart_all(struct job *job, struct session_row *row, struct err *err)

@@ -63,8 +63,7 @@ static int keep_it(struct job *job, struct session_row *row, struct err *err)
 	struct state *st = job_state(job);
 	if (row->state == SESSION_STOPPING && row->job == job_id(job)
 	            ? operation_finish(st, row, job_id(job), NULL, err)
-	            : row->state != SESSION_STOPPED &&
-	                      operation_down(st, row, EVENT_KEEP, REASON_KEPT, NULL, job_id(job), NULL, err))
+	            : row->state != SESSION_STOPPED && operation_keep(st, row, job_id(job), err))
 		return -1;
 	job_progress(job, "done", 100, "session %s is stopped and kept", row->name);
 	return set_result(job, row->name, NULL);
