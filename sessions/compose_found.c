@@ -16,19 +16,25 @@ struct piece {
 struct finds {
 	struct piece *pieces;
 	size_t n;
-	cJSON *foreign;
+	cJSON *foreign; /* those that could be taken for ours, then those of others */
+	int alike, others;
 	int64_t total;
 };
 
-static void add_foreign(struct finds *f, enum docker_kind kind, const cJSON *object, const char *why)
+/* Half the room for each: however much others have, what looks like ours is told. */
+static void add_foreign(struct finds *f, enum docker_kind kind, const cJSON *object, bool alike,
+                        const char *why)
 {
-	if (f->total++ >= ENGINE_FOREIGN_MAX)
+	int *n = alike ? &f->alike : &f->others;
+	f->total++;
+	if (*n >= ENGINE_FOREIGN_MAX / 2)
 		return;
 	cJSON *one = json_object();
 	json_add_text(one, "kind", docker_kind_name(kind));
 	json_add_text(one, "name", json_text_or(object, "name", "?"));
 	json_add_text(one, "why", why);
-	cJSON_AddItemToArray(f->foreign, one);
+	cJSON_InsertItemInArray(f->foreign, alike ? f->alike : f->alike + f->others, one);
+	++*n;
 }
 
 static bool begins(const char *text, const char *prefix)
@@ -43,14 +49,14 @@ static void sort_object(struct finds *f, const struct state *st, const char *pre
 	const char *install = compose_label(object, LABEL_INSTALL),
 	           *session = compose_label(object, LABEL_SESSION);
 	if (install && strcmp(install, st->install) != 0)
-		add_foreign(f, kind, object, "of another installation");
+		add_foreign(f, kind, object, false, "of another installation");
 	else if (install && (!session || !id_is_uuid(session)))
-		add_foreign(f, kind, object, "has our label, but names no session");
+		add_foreign(f, kind, object, true, "has our label, but names no session");
 	else if (install)
 		f->pieces[f->n++] = (struct piece){session, kind, object};
 	else if (begins(json_text(object, "name"), prefix) ||
 	         begins(compose_label(object, LABEL_PROJECT), prefix))
-		add_foreign(f, kind, object, "is called like one of ours, but has no label of ours");
+		add_foreign(f, kind, object, true, "is called like one of ours, but has no label of ours");
 }
 
 static int by_session(const void *a, const void *b)
