@@ -171,7 +171,7 @@ static void a_jump_that_is_taken_back_is_forgotten(void **data)
 static void a_machine_that_was_off(void **data)
 {
 	struct test_state *t = *data;
-	add_session(t, "demo", clock_now_ms() - 2 * HOUR, HOUR, 24 * HOUR);
+	add_session(t, "demo", clock_now_ms() - clock_boot_ms() - 2 * HOUR, HOUR, 24 * HOUR);
 	assert_int_equal(held(t), 0);
 	assert_ok(db_run(t->st->db, err,
 	                 "UPDATE clock SET boot = 'another', wall_ms = wall_ms - ?1, boot_ms = 99", "i",
