@@ -58,6 +58,15 @@ int adopt_compare(struct state *st, const char *directory, const struct session_
 	return 0;
 }
 
+int adopt_is_old(struct state *st, const struct session_row *row, struct err *err)
+{
+	cleanup_json cJSON *file = NULL;
+	enum adopt_verdict verdict;
+	if (adopt_compare(st, store_directory(row), row, &file, &verdict, err))
+		return -1;
+	return file != NULL;
+}
+
 static char *copy(const cJSON *session, const char *key)
 {
 	const char *text = json_text(session, key);
@@ -135,9 +144,15 @@ static int adopt_with(struct state *st, const char *directory, const char *name,
 		return -1;
 	if (verdict == ADOPT_BEHIND)
 		lease_file_follow(st, row->uuid);
-	if (!file || strcmp(json_text_or(file, "session.name", ""), name) != 0)
-		return 0;
-	return restore(st, directory, file, said, err);
+	const char *called = json_text_or(file, "session.name", "");
+	if (file && !strcmp(called, name))
+		return restore(st, directory, file, said, err);
+	if (verdict == ADOPT_OLD && !strcmp(row->name, name))
+		return err_set(err, ERR_STATE,
+		               "session %s is called %s by now, its row is of an old database: codefoundry "
+		               "session reap puts it right",
+		               name, called);
+	return 0;
 }
 
 int adopt_file(struct state *st, const char *directory, const char *name, struct str *said, struct err *err)

@@ -25,6 +25,9 @@ enum adopt_verdict {
 int adopt_compare(struct state *st, const char *directory, const struct session_row *row, cJSON **file,
                   enum adopt_verdict *verdict, struct err *err);
 
+/** Whether ${row} is one of older days, which its session has outlived: 1, 0, or -1. Nothing may be done by it; the reaper puts it right. */
+int adopt_is_old(struct state *st, const struct session_row *row, struct err *err);
+
 /** Fill ${row} (store_row_free it; without spec) as ${file} in ${directory} says. */
 void adopt_row(struct state *st, const char *directory, const cJSON *file, struct session_row *row);
 
@@ -36,7 +39,8 @@ void adopt_row(struct state *st, const char *directory, const cJSON *file, struc
  */
 int adopt_file(struct state *st, const char *directory, const char *name, struct str *said, struct err *err);
 
-/** The same for what stands in the directory of session ${name}, before an operation on it. */
+/** The same for what stands in the directory of session ${name}, before an operation on it. ERR_STATE: its row is an old one, the session
+ * has another name by now. */
 int adopt_named(struct state *st, const char *name, struct err *err);
 
 /** The same for who does not hold the guard: when another operation goes on, that one has done it. A failure is logged. */

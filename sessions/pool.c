@@ -5,6 +5,7 @@
 #include "core/mem.h"
 #include "core/proc.h"
 #include "core/version.h"
+#include "sessions/adopt.h"
 #include "sessions/guard.h"
 #include "sessions/operation.h"
 #include "sessions/session.h"
@@ -106,18 +107,29 @@ static bool is_healthy(struct state *st, const struct session_row *row)
 	return healthy;
 }
 
-static int look_at(struct state *st, struct session_row *row, const char *recipe, int *guard, struct err *err)
+/* Under its guard. A row of an old backup may tell of one that has been somebody's since. */
+static int judge(struct state *st, const struct session_row *row, const char *recipe, struct err *err)
 {
+	int old = adopt_is_old(st, row, err);
+	if (old)
+		return old < 0 ? -1 : 0;
 	if (strcmp(row->pool, recipe) != 0)
 		return retire(st, row->uuid, err);
+	if (is_healthy(st, row))
+		return 1;
+	log_warn("warm session %s is not healthy: it is replaced", row->name);
+	return retire(st, row->uuid, err);
+}
+
+static int look_at(struct state *st, struct session_row *row, const char *recipe, int *guard, struct err *err)
+{
 	int busy = guard_take(st, row->name, guard, err);
 	if (busy)
 		return busy < 0 ? -1 : 0;
-	if (is_healthy(st, row))
-		return 1;
-	guard_release(st, guard);
-	log_warn("warm session %s is not healthy: it is replaced", row->name);
-	return retire(st, row->uuid, err);
+	int rc = judge(st, row, recipe, err);
+	if (rc != 1)
+		guard_release(st, guard);
+	return rc;
 }
 
 int pool_find(struct state *st, const char *recipe, int *guard, struct session_row *row, struct err *err)
@@ -171,11 +183,18 @@ static int end(struct job *job, struct session_row *row, struct err *err)
 	int guard = GUARD_NONE, busy = guard_take(st, row->name, &guard, err);
 	if (busy)
 		return busy < 0 ? -1 : 0;
-	job_progress(job, "room", 3, "removing warm session %s, which has the room", row->name);
-	int rc = retire(st, row->uuid, err) ||
-	         operation_down(st, row, EVENT_STOP, REASON_RETIRED, NULL, 0, NULL, err);
+	int rc = adopt_is_old(st, row, err);
+	if (rc == 0) {
+		job_progress(job, "room", 3, "removing warm session %s, which has the room", row->name);
+		rc = retire(st, row->uuid, err) ||
+		                     operation_down(st, row, EVENT_STOP, REASON_RETIRED, NULL, 0, NULL, err)
+		             ? -1
+		             : 1;
+	} else if (rc > 0) {
+		rc = 0;
+	}
 	guard_release(st, &guard);
-	return rc ? -1 : 1;
+	return rc;
 }
 
 int pool_yield(struct job *job, struct err *err)
@@ -202,16 +221,22 @@ static int count_warm(struct state *st, int64_t *have, struct err *err)
 /* The newest go first: what is older has proved itself. */
 int pool_trim(struct state *st, struct err *err)
 {
-	int64_t wanted = config_int(st->cfg, "SESSION_POOL"), have = 0;
+	size_t wanted = (size_t)config_int(st->cfg, "SESSION_POOL"), n = 0;
+	int64_t have = 0;
+	struct session_row *rows = NULL;
 	if (count_warm(st, &have, err))
 		return -1;
-	if (have <= wanted)
+	if (have <= (int64_t)wanted)
 		return 0;
-	return db_run(
-	        st->db, err,
-	        "UPDATE sessions SET pool = '' WHERE uuid IN (SELECT uuid FROM sessions WHERE pool <> ''"
-	        " AND state <> 'failed' ORDER BY created_at, uuid LIMIT -1 OFFSET ?)",
-	        "i", wanted);
+	if (store_rows(st, STORE_WARM, 0, &rows, &n, err))
+		return -1;
+	int rc = 0;
+	for (size_t i = wanted; i < n && rc == 0; i++) {
+		int old = adopt_is_old(st, &rows[i], err);
+		rc = old ? (old < 0 ? -1 : 0) : retire(st, rows[i].uuid, err);
+	}
+	store_rows_free(rows, n);
+	return rc;
 }
 
 /* Nothing is begun while earlier starts go on, or shortly after one that failed. */

@@ -2,41 +2,9 @@
  * not come back. Sessions of processes; those of containers are in session_reconcile_test.c. */
 #include "sessions/adopt.h"
 #include "sessions/lease_file.h"
-#include "sessions/test_stack.h"
+#include "sessions/test_rollback.h"
 
 #define GATEWAY ",\"services\":[\"gateway\"]}"
-
-static void unlink_database(struct test_state *t)
-{
-	static const char *const ends[] = {"", "-wal", "-shm"};
-	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-		cleanup_free char *path = mem_printf("%s/codefoundry.db%s", t->dir, ends[i]);
-		unlink(path);
-	}
-}
-
-static void lose_database(struct test_state *t)
-{
-	test_state_disconnect(t);
-	unlink_database(t);
-	test_sessions_connect(t);
-}
-
-static void back_up(struct test_state *t)
-{
-	cleanup_free char *path = mem_printf("%s/old.db", t->dir);
-	assert_ok(db_backup(t->st->db, path, err));
-}
-
-static void roll_back(struct test_state *t)
-{
-	cleanup_free char *path = mem_printf("%s/old.db", t->dir),
-	                  *db = mem_printf("%s/codefoundry.db", t->dir);
-	test_state_disconnect(t);
-	unlink_database(t);
-	assert_int_equal(rename(path, db), 0);
-	test_sessions_connect(t);
-}
 
 static void start(struct test_state *t, const char *name)
 {
@@ -333,6 +301,28 @@ static void operations_need_no_reaper(void **data)
 	assert_nothing_left(t);
 }
 
+/* A change of an old row would make it as new as the file: what that says would be lost. */
+static void old_rows_are_not_changed(void **data)
+{
+	struct test_state *t = *data;
+	start(t, "a");
+	for (int pin = 0; pin < 2; pin++) {
+		back_up(t);
+		does(t, "session.extend", "{\"name\":\"a\",\"minutes\":100}");
+		cleanup_free char *expires = text(t, "a", "expires_at");
+		roll_back(t);
+		if (pin)
+			does(t, "session.pin", "{\"name\":\"a\"}");
+		else
+			session_touch(t->st, "a");
+		cJSON_Delete(reap(t));
+		assert_is(t, "a", "expires_at", expires);
+		assert_int_equal(count(t, "SELECT pinned FROM sessions"), pin);
+	}
+	stop_clean(t, "a");
+	assert_nothing_left(t);
+}
+
 /* A job of the backup that was under way then is run again: it must not take down what it did not start. */
 static void an_old_job_takes_nothing_down(void **data)
 {
@@ -486,12 +476,19 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		return again_main(argc, argv);
 	const struct CMUnitTest tests[] = {
-	        T(the_database_is_gone),          T(the_database_is_an_old_one),
-	        T(only_processes_are_left),       T(of_two_owners_the_younger_loses),
-	        T(of_two_names_one_is_changed),   T(operations_need_no_reaper),
-	        T(an_old_job_takes_nothing_down), T(a_damaged_file_is_none),
-	        T(files_follow_their_rows),       T(reapers_among_starts),
-	        T(two_reapers_adopt_once),        T(what_expired_meanwhile_is_removed),
+	        T(the_database_is_gone),
+	        T(the_database_is_an_old_one),
+	        T(only_processes_are_left),
+	        T(of_two_owners_the_younger_loses),
+	        T(of_two_names_one_is_changed),
+	        T(operations_need_no_reaper),
+	        T(old_rows_are_not_changed),
+	        T(an_old_job_takes_nothing_down),
+	        T(a_damaged_file_is_none),
+	        T(files_follow_their_rows),
+	        T(reapers_among_starts),
+	        T(two_reapers_adopt_once),
+	        T(what_expired_meanwhile_is_removed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,7 +100,8 @@ void session_touch(struct state *st, const char *name)
 	cleanup_row struct session_row row = {0};
 	struct err ignored = {0};
 	int64_t now = clock_now_ms();
-	if (store_by_name(st, name, &row, &ignored) == 0 && row.state != SESSION_FAILED)
+	if (store_by_name(st, name, &row, &ignored) == 0 && row.state != SESSION_FAILED &&
+	    adopt_is_old(st, &row, &ignored) == 0)
 		store_expire_at(st, &row,
 		                capped(&row, later(row.expires_at, row.idle_ms ? now + row.idle_ms : 0)), now,
 		                &ignored);

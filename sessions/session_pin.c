@@ -2,6 +2,7 @@
  * terminal. */
 #include "core/clock.h"
 #include "core/mem.h"
+#include "sessions/adopt.h"
 #include "sessions/clock_watch.h"
 #include "sessions/lease_file.h"
 #include "sessions/operation.h"
@@ -27,7 +28,10 @@ static int set_pinned(struct job *job, bool pinned, struct err *err)
 	cleanup_row struct session_row row = {0};
 	char shown[32];
 	int64_t now = clock_now_ms();
-	if (session_name_check(name, err) || operation_find(st, name, &row, err))
+	if (session_name_check(name, err))
+		return -1;
+	adopt_idle(st, name);
+	if (operation_find(st, name, &row, err))
 		return -1;
 	if (row.pinned != pinned &&
 	    (pinned ? store_pin(st, &row, true, row.expires_at, row.hard_expires_at, err)

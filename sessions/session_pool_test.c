@@ -1,6 +1,7 @@
 /* Warm sessions: taken by a plain start, replaced in the background, never counted as anybody's, never left. */
 #include "sessions/lease_file.h"
 #include "sessions/test_pool.h"
+#include "sessions/test_rollback.h"
 
 static int pool_teardown(void **data)
 {
@@ -197,6 +198,39 @@ static void they_come_back(void **data)
 	assert_nothing_left(t);
 }
 
+/* The backup has a warm one that has been somebody's since: it is nobody else's, and nothing takes it down. */
+static void a_taken_one_is_warm_in_the_backup(void **data)
+{
+	static const struct {
+		const char *kind, *args;
+	} next[] = {{"session.start", "{\"name\":\"next\"}"}, {"session.reap", "{}"}, {"session.stop", NULL}};
+	struct test_state *t = *data;
+	for (size_t i = 0; i < ARRAY_LEN(next); i++) {
+		pool_of(t, "1");
+		refill(t);
+		cleanup_free char *warm_name = NULL, *args = NULL;
+		assert_ok(db_get_text(t->st->db, &warm_name, err, "SELECT name FROM sessions", ""));
+		args = mem_printf("{\"name\":\"%s\"}", warm_name);
+		back_up(t);
+		does(t, "session.start", "{\"name\":\"demo\"}");
+		cleanup_free char *uuid = uuid_of(t, "demo");
+		roll_back(t);
+		pool_of(t, "0");
+		if (next[i].args)
+			does(t, next[i].kind, next[i].args);
+		else
+			refused(t, next[i].kind, args, ERR_STATE, "is called demo by now");
+		does(t, "session.reap", "{}");
+		cleanup_free char *still = uuid_of(t, "demo");
+		assert_non_null(still);
+		assert_string_equal(still, uuid);
+		stop_clean(t, "demo");
+		if (!i)
+			stop_clean(t, "next");
+		assert_nothing_left(t);
+	}
+}
+
 /* More starts at once than warm ones: each of those is taken once. */
 static void many_at_once(void **data)
 {
@@ -301,6 +335,7 @@ int main(int argc, char **argv)
 	        P(a_taken_one_lives_on),
 	        P(they_give_way),
 	        P(they_come_back),
+	        P(a_taken_one_is_warm_in_the_backup),
 	        P(many_at_once),
 	        P(a_killed_fill_leaves_nothing),
 	        P(a_failure_rests),

@@ -3,6 +3,7 @@
 #include "sessions/adopt.h"
 #include "sessions/lease_file.h"
 #include "sessions/test_compose.h"
+#include "sessions/test_rollback.h"
 
 static const char web_file[] = "services:\n"
                                "  web:\n"
@@ -13,17 +14,6 @@ static const char web_file[] = "services:\n"
                                "    volumes: ['data:/data']\n"
                                "    healthcheck: {test: [CMD, 'true'], interval: 30s}\n"
                                "volumes: {data: {}}\n";
-
-static void lose_database(struct test_state *t)
-{
-	static const char *const ends[] = {"", "-wal", "-shm"};
-	test_state_disconnect(t);
-	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
-		cleanup_free char *path = mem_printf("%s/codefoundry.db%s", t->dir, ends[i]);
-		unlink(path);
-	}
-	test_sessions_connect(t);
-}
 
 static void lose_files(struct test_state *t)
 {
@@ -92,7 +82,8 @@ static void labels_alone_bring_one_back(void **data)
 	cleanup_free char *has = leases(t);
 	assert_string_equal(has, had);
 	/* what could not be started again is not stopped for it */
-	static const char left[] = "session demo is left running, for it could not be started again: its compose file";
+	static const char left[] =
+	        "session demo is left running, for it could not be started again: its compose file";
 	refused(t, "session.restart", "{\"name\":\"demo\"}", ERR_NOT_FOUND, left);
 	refused(t, "session.stop", "{\"name\":\"demo\",\"keep\":true}", ERR_NOT_FOUND, left);
 	assert_int_equal(count(t, "SELECT count(*) FROM sessions WHERE state = 'running'"), 1);

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "jobs/notice.h"
+#include "sessions/adopt.h"
 #include "sessions/clock_watch.h"
 #include "sessions/expiry.h"
 #include "sessions/operation.h"
@@ -107,6 +108,9 @@ static int is_time(struct state *st, struct session_row *row, int64_t now, struc
 	int64_t lead = expiry_lead_ms(st, row);
 	if (row->expires_at - lead > now || is_warned(row, lead, now))
 		return 0;
+	int old = adopt_is_old(st, row, err); /* the end that it tells of is past */
+	if (old)
+		return old < 0 ? -1 : 0;
 	int known = expiry_refresh(st, row, now, err);
 	return known <= 0 ? known : row->expires_at - expiry_lead_ms(st, row) <= now;
 }

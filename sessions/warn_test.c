@@ -1,6 +1,7 @@
 /* Owners are told of the end of their sessions, once for each. The wall clock of this process is moved. */
 #include "jobs/notice.h"
 #include "sessions/clock_watch.h"
+#include "sessions/lease_file.h"
 #include "sessions/test_expiry.h"
 #include "sessions/warn.h"
 
@@ -60,6 +61,22 @@ static void once_for_each_end(void **data)
 	/* a short extension as well */
 	does(t, "session.extend", "{\"name\":\"demo\",\"minutes\":1}");
 	told(t, NOTICE_EXPIRES, 2);
+}
+
+/* Its lease file tells of another end: the row is of an old database, and stays known as that. */
+static void the_end_in_an_old_row(void **data)
+{
+	struct test_state *t = *data;
+	add_session(t, "demo", clock_now_ms() - 55 * MIN, HOUR, 24 * HOUR);
+	cleanup_free char *uuid = NULL;
+	assert_ok(db_get_text(t->st->db, &uuid, err, "SELECT uuid FROM sessions", ""));
+	lease_file_follow(t->st, uuid);
+	assert_ok(db_run(t->st->db, err, "UPDATE sessions SET generation = generation - 1", ""));
+	int64_t generation = count(t, "SELECT generation FROM sessions");
+	told(t, NOTICE_EXPIRES, 0);
+	assert_int_equal(count(t, "SELECT generation FROM sessions"), generation);
+	does(t, "session.reap", "{}");
+	told(t, NOTICE_EXPIRES, 1);
 }
 
 static void who_is_not_warned(void **data)
@@ -184,6 +201,7 @@ int main(int argc, char **argv)
 		return again_main(argc, argv);
 	const struct CMUnitTest tests[] = {
 	        C(once_for_each_end),
+	        C(the_end_in_an_old_row),
 	        C(who_is_not_warned),
 	        C(use_moves_the_end),
 	        C(a_jump_is_told_before_it_counts),
