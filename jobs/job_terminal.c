@@ -6,15 +6,31 @@
 
 #define TURN_MS 500
 
+/* Whoever sits there is told what he waits for. */
+static void tell_wait(struct job *job)
+{
+	struct err ignored = {0};
+	cleanup_free char *what = NULL;
+	if (!db_get_text(
+	            job->st->db, &what, &ignored,
+	            "SELECT 'job ' || id || ' (' || kind || ' for ' || owner || ')' FROM jobs WHERE session "
+	            "= ? AND id <> ? AND " JOB_OPEN " ORDER BY state DESC, id LIMIT 1",
+	            "ti", job->row.session, job->row.id) &&
+	    what)
+		job_log(job, "waiting for %s of the same session", what);
+}
+
 /* Wait until no other job of the session is before us; settle those that crash meanwhile, as no worker may be there. */
 static int wait_turn(struct job *job, const struct job_kind *const *kinds, struct err *err)
 {
-	for (;;) {
+	for (bool told = false;; told = true) {
 		int64_t others = 0;
 		if (job_check(job, err) || job_blocked(job, false, &others, err))
 			return -1;
 		if (!others)
 			return 0;
+		if (!told)
+			tell_wait(job);
 		struct err ignored = {0};
 		job_settle(job->st, kinds, true, &ignored);
 		if (job_poll(job, NULL, 0, TURN_MS, err) < 0)

@@ -60,6 +60,10 @@ static void test_run_in_turn(void **data)
 	test_wait_job(t->st, "id = 3");
 	pid_t fourth = start("run", "echo");
 	test_wait_job(t->st, "id = 4");
+	test_wait_job(
+	        t->st,
+	        "id = 2 AND EXISTS (SELECT 1 FROM job_events e WHERE e.job = 2 AND text = 'waiting for job "
+	        "1 (wait for cli:x) of the same session')");
 	kill(third, SIGKILL);
 	test_wait_end(third);
 	kill(fourth, SIGTERM);
