@@ -261,6 +261,7 @@ static int read_credentials(struct chat *c, const struct config *cfg, struct err
 static const struct option options[] = {{"json", no_argument, NULL, 'j'},
                                         {"wait", required_argument, NULL, 'w'},
                                         {"user", required_argument, NULL, 'u'},
+                                        {"help", no_argument, NULL, 'h'},
                                         {NULL, 0, NULL, 0}};
 
 static int offer_options(void)
@@ -283,6 +284,10 @@ static int read_options(struct chat *c, int argc, char **argv, struct err *err)
 		long long n = optarg ? strtoll(optarg, &end, 10) : 0;
 		if (option == '?' || (optarg && (*optarg == '\0' || *end || n <= 0)))
 			return err_set(err, ERR_USAGE, "%s", USAGE);
+		if (option == 'h') { /* as args_parse does */
+			puts(USAGE);
+			exit(0);
+		}
 		if (option == 'j')
 			c->json = true;
 		else if (option == 'w')
