@@ -80,145 +80,136 @@ static void ports(void **data)
 }
 
 /* Each in a service (or what stands before the dot) of its own; %s: the directory of the compose file. */
+static const struct {
+	const char *where, *value, *word; /* NULL: taken */
+} isolation_cases[] = {
+        {"services.network_mode", "\"host\"", "network_mode host"},
+        {"services.network_mode", "\"container:abc\"", "container:abc"},
+        {"services.network_mode", "\"bridge\"", "bridge"},
+        {"services.network_mode", "\"service:x\"", NULL},
+        {"services.network_mode", "\"none\"", NULL},
+        {"services.pid", "\"host\"", "pid host"},
+        {"services.pid", "\"service:x\"", NULL},
+        {"services.ipc", "\"host\"", "ipc host"},
+        {"services.ipc", "\"shareable\"", NULL},
+        {"services.ipc", "\"container:abc\"", "container:abc"},
+        {"services.uts", "\"host\"", "uts"},
+        {"services.userns_mode", "\"host\"", "userns_mode"},
+        {"services.cgroup", "\"host\"", "cgroup host"},
+        {"services.cgroup_parent", "\"x\"", "limits"},
+        {"services.privileged", "true", "privileged"},
+        {"services.privileged", "false", NULL},
+        {"services.devices", "[\"/dev/kvm:/dev/kvm\"]", "devices"},
+        {"services.devices", "[]", NULL},
+        {"services.devices", "[{\"source\":\"/dev/null\",\"target\":\"/dev/x\"}]", "devices"},
+        {"services.device_cgroup_rules", "[\"c 1:3 mr\"]", "device_cgroup_rules"},
+        {"services.cap_add", "[\"SYS_ADMIN\"]", "SYS_ADMIN"},
+        {"services.cap_add", "[\"CHOWN\",\"cap_net_admin\"]", "net_admin"},
+        {"services.cap_add", "[\"all\"]", "cap_add all"},
+        {"services.cap_add", "[\"NET_BIND_SERVICE\",\"CHOWN\"]", NULL},
+        {"services.security_opt", "[\"seccomp:unconfined\"]", "seccomp:unconfined"},
+        {"services.security_opt", "[\"apparmor=unconfined\"]", "apparmor=unconfined"},
+        {"services.security_opt", "[\"label:disable\"]", "label:disable"},
+        {"services.security_opt", "[\"no-new-privileges:true\"]", NULL},
+        {"services.volumes", "[\"/var/run/docker.sock:/s:ro\"]", "docker.sock gives"},
+        {"services.volumes", "[{\"type\":\"bind\",\"source\":\"/run/docker.sock\",\"target\":\"/s\"}]",
+         "docker.sock gives"},
+        {"services.volumes", "[\"%s/sock:/s\"]", "sock gives"},
+        {"services.volumes", "[\"/run:/r:ro\"]", "/run gives the service"},
+        {"services.volumes", "[\"/:/r:ro\"]", "volumes / gives the service"},
+        {"services.volumes", "[\"/etc:/e:ro\"]", "/etc lies outside"},
+        {"services.volumes", "[{\"type\":\"bind\",\"source\":\"/etc/passwd\",\"target\":\"/e\"}]",
+         "/etc/passwd lies outside"},
+        {"services.volumes", "[\"%s/link/x:/e\"]", "link/x lies outside"},
+        {"services.volumes", "[\"%s-other:/e\"]", "lies outside"},
+        {"services.volumes", "[\"%s/none/../../etc:/e\"]", "lies outside"},
+        {"services.volumes", "[\"%s/../x:/e\"]", "lies outside"},
+        {"services.volumes", "[\"%s/not/there/yet:/e:ro\",\"%s:/all:rw\"]", NULL},
+        {"services.volumes", "[{\"type\":\"bind\",\"source\":\"%s/a\",\"target\":\"/e\"}]", NULL},
+        {"services.volumes", "[\"data:/d:rw\",\"/anonymous\",{\"type\":\"tmpfs\",\"target\":\"/t\"}]", NULL},
+        {"services.volumes_from", "[\"container:abc:rw\"]", "container:abc"},
+        {"services.volumes_from", "[\"service:x:rw\"]", NULL},
+        {"services.external_links", "[\"db\"]", "external_links"},
+        {"services.use_api_socket", "true", "use_api_socket"},
+        {"services.provider", "{\"type\":\"model\"}", "provider"},
+        {"networks.external", "true", "external"},
+        {"networks.external", "{\"name\":\"x\"}", "external"},
+        {"networks.external", "false", NULL},
+        {"networks.driver", "\"host\"", "driver host"},
+        {"networks.driver", "\"macvlan\"", "macvlan"},
+        {"networks.driver", "\"bridge\"", NULL},
+        {"volumes.external", "true", "external"},
+        {"volumes.driver_opts", "{\"type\":\"none\",\"o\":\"bind\",\"device\":\"/etc\"}", "/etc"},
+        {"volumes.driver_opts", "{\"type\":\"ext4\",\"device\":\"/dev/sda1\"}", "/dev/sda1"},
+        {"volumes.driver_opts", "{\"type\":\"tmpfs\",\"device\":\"tmpfs\",\"o\":\"size=1m\"}", NULL},
+        /* what root can mount without naming a path of the machine */
+        {"volumes.driver_opts", "{\"type\":\"overlay\",\"device\":\"overlay\",\"o\":\"lowerdir=/etc:/usr\"}",
+         "driver_opts overlay"},
+        {"volumes.driver_opts", "{\"type\":\"proc\",\"device\":\"proc\"}", "driver_opts proc"},
+        {"volumes.driver_opts", "{\"type\":\"nfs\",\"device\":\":/x\",\"o\":\"addr=10.0.0.1\"}", ":/x"},
+        {"volumes.driver_opts", "{\"type\":\"tmpfs\",\"device\":\"/etc\"}", "/etc"},
+        {"volumes.driver_opts", "{\"type\":\"tmpfs\",\"device\":\"etc\",\"o\":\"rbind\"}", "etc"},
+        {"volumes.driver_opts", "{}", NULL},
+        {"volumes.driver_opts", "null", NULL},
+        {"volumes.driver", "\"local\"", NULL},
+        {"volumes.driver", "\"local-persist\"", "driver local-persist"},
+        {"services.volumes", "[{\"type\":\"volume\",\"source\":\"/etc\",\"target\":\"/e\"}]", "/etc lies"},
+        {"services.build", "{\"context\":\"/etc\"}", "build /etc lies outside"},
+        {"services.build", "\"/\"", "build / lies outside"},
+        {"services.build", "{\"context\":\"%s/..\"}", "lies outside"},
+        {"services.build", "{\"context\":\"%s\",\"dockerfile\":\"/etc/shadow\"}", "/etc/shadow lies outside"},
+        {"services.build", "{\"context\":\"%s\",\"dockerfile\":\"link/shadow\"}", "link/shadow lies outside"},
+        {"services.build", "{\"context\":\"%s\",\"additional_contexts\":{\"a\":\"/etc\"}}",
+         "/etc lies outside"},
+        {"services.build", "{\"context\":\"%s\",\"additional_contexts\":{\"a\":\"docker-image://x\"}}", NULL},
+        {"services.build", "{\"context\":\"https://example.org/a.git\",\"dockerfile\":\"b/Dockerfile\"}",
+         NULL},
+        {"services.build", "{\"context\":\"%s/app\",\"dockerfile\":\"Dockerfile\",\"args\":{\"A\":\"1\"}}",
+         NULL},
+        {"services.build", "{\"context\":\"%s\",\"network\":\"host\"}", "build network host"},
+        {"services.build", "{\"context\":\"%s\",\"network\":\"none\"}", NULL},
+        {"services.build", "{\"context\":\"%s\",\"privileged\":true}", "build privileged"},
+        {"services.build", "{\"context\":\"%s\",\"entitlements\":[\"security.insecure\"]}", "entitlements"},
+        {"services.build", "{\"context\":\"%s\",\"cache_to\":[\"type=local,dest=/etc/cron.d\"]}", "cache_to"},
+        {"secrets.external", "true", "external"},
+        {"secrets.file", "\"/etc/shadow\"", "/etc/shadow lies outside"},
+        {"secrets.file", "\"%s/secret\"", NULL},
+        {"configs.file", "\"/etc/shadow\"", "/etc/shadow lies outside"},
+};
+
 static void what_cannot_be_isolated(void **data)
 {
-	static const struct {
-		const char *where, *value, *word; /* NULL: taken */
-	} cases[] = {
-	        {"services.network_mode", "\"host\"", "network_mode host"},
-	        {"services.network_mode", "\"container:abc\"", "container:abc"},
-	        {"services.network_mode", "\"bridge\"", "bridge"},
-	        {"services.network_mode", "\"service:x\"", NULL},
-	        {"services.network_mode", "\"none\"", NULL},
-	        {"services.pid", "\"host\"", "pid host"},
-	        {"services.pid", "\"service:x\"", NULL},
-	        {"services.ipc", "\"host\"", "ipc host"},
-	        {"services.ipc", "\"shareable\"", NULL},
-	        {"services.ipc", "\"container:abc\"", "container:abc"},
-	        {"services.uts", "\"host\"", "uts"},
-	        {"services.userns_mode", "\"host\"", "userns_mode"},
-	        {"services.cgroup", "\"host\"", "cgroup host"},
-	        {"services.cgroup_parent", "\"x\"", "limits"},
-	        {"services.privileged", "true", "privileged"},
-	        {"services.privileged", "false", NULL},
-	        {"services.devices", "[\"/dev/kvm:/dev/kvm\"]", "devices"},
-	        {"services.devices", "[]", NULL},
-	        {"services.devices", "[{\"source\":\"/dev/null\",\"target\":\"/dev/x\"}]", "devices"},
-	        {"services.device_cgroup_rules", "[\"c 1:3 mr\"]", "device_cgroup_rules"},
-	        {"services.cap_add", "[\"SYS_ADMIN\"]", "SYS_ADMIN"},
-	        {"services.cap_add", "[\"CHOWN\",\"cap_net_admin\"]", "net_admin"},
-	        {"services.cap_add", "[\"all\"]", "cap_add all"},
-	        {"services.cap_add", "[\"NET_BIND_SERVICE\",\"CHOWN\"]", NULL},
-	        {"services.security_opt", "[\"seccomp:unconfined\"]", "seccomp:unconfined"},
-	        {"services.security_opt", "[\"apparmor=unconfined\"]", "apparmor=unconfined"},
-	        {"services.security_opt", "[\"label:disable\"]", "label:disable"},
-	        {"services.security_opt", "[\"no-new-privileges:true\"]", NULL},
-	        {"services.volumes", "[\"/var/run/docker.sock:/s:ro\"]", "docker.sock gives"},
-	        {"services.volumes",
-	         "[{\"type\":\"bind\",\"source\":\"/run/docker.sock\",\"target\":\"/s\"}]",
-	         "docker.sock gives"},
-	        {"services.volumes", "[\"%s/sock:/s\"]", "sock gives"},
-	        {"services.volumes", "[\"/run:/r:ro\"]", "/run gives the service"},
-	        {"services.volumes", "[\"/:/r:ro\"]", "volumes / gives the service"},
-	        {"services.volumes", "[\"/etc:/e:ro\"]", "/etc lies outside"},
-	        {"services.volumes", "[{\"type\":\"bind\",\"source\":\"/etc/passwd\",\"target\":\"/e\"}]",
-	         "/etc/passwd lies outside"},
-	        {"services.volumes", "[\"%s/link/x:/e\"]", "link/x lies outside"},
-	        {"services.volumes", "[\"%s-other:/e\"]", "lies outside"},
-	        {"services.volumes", "[\"%s/none/../../etc:/e\"]", "lies outside"},
-	        {"services.volumes", "[\"%s/../x:/e\"]", "lies outside"},
-	        {"services.volumes", "[\"%s/not/there/yet:/e:ro\",\"%s:/all:rw\"]", NULL},
-	        {"services.volumes", "[{\"type\":\"bind\",\"source\":\"%s/a\",\"target\":\"/e\"}]", NULL},
-	        {"services.volumes", "[\"data:/d:rw\",\"/anonymous\",{\"type\":\"tmpfs\",\"target\":\"/t\"}]",
-	         NULL},
-	        {"services.volumes_from", "[\"container:abc:rw\"]", "container:abc"},
-	        {"services.volumes_from", "[\"service:x:rw\"]", NULL},
-	        {"services.external_links", "[\"db\"]", "external_links"},
-	        {"services.use_api_socket", "true", "use_api_socket"},
-	        {"services.provider", "{\"type\":\"model\"}", "provider"},
-	        {"networks.external", "true", "external"},
-	        {"networks.external", "{\"name\":\"x\"}", "external"},
-	        {"networks.external", "false", NULL},
-	        {"networks.driver", "\"host\"", "driver host"},
-	        {"networks.driver", "\"macvlan\"", "macvlan"},
-	        {"networks.driver", "\"bridge\"", NULL},
-	        {"volumes.external", "true", "external"},
-	        {"volumes.driver_opts", "{\"type\":\"none\",\"o\":\"bind\",\"device\":\"/etc\"}", "/etc"},
-	        {"volumes.driver_opts", "{\"type\":\"ext4\",\"device\":\"/dev/sda1\"}", "/dev/sda1"},
-	        {"volumes.driver_opts", "{\"type\":\"tmpfs\",\"device\":\"tmpfs\",\"o\":\"size=1m\"}", NULL},
-	        /* what root can mount without naming a path of the machine */
-	        {"volumes.driver_opts",
-	         "{\"type\":\"overlay\",\"device\":\"overlay\",\"o\":\"lowerdir=/etc:/usr\"}",
-	         "driver_opts overlay"},
-	        {"volumes.driver_opts", "{\"type\":\"proc\",\"device\":\"proc\"}", "driver_opts proc"},
-	        {"volumes.driver_opts", "{\"type\":\"nfs\",\"device\":\":/x\",\"o\":\"addr=10.0.0.1\"}",
-	         ":/x"},
-	        {"volumes.driver_opts", "{\"type\":\"tmpfs\",\"device\":\"/etc\"}", "/etc"},
-	        {"volumes.driver_opts", "{\"type\":\"tmpfs\",\"device\":\"etc\",\"o\":\"rbind\"}", "etc"},
-	        {"volumes.driver_opts", "{}", NULL},
-	        {"volumes.driver_opts", "null", NULL},
-	        {"volumes.driver", "\"local\"", NULL},
-	        {"volumes.driver", "\"local-persist\"", "driver local-persist"},
-	        {"services.volumes", "[{\"type\":\"volume\",\"source\":\"/etc\",\"target\":\"/e\"}]",
-	         "/etc lies"},
-	        {"services.build", "{\"context\":\"/etc\"}", "build /etc lies outside"},
-	        {"services.build", "\"/\"", "build / lies outside"},
-	        {"services.build", "{\"context\":\"%s/..\"}", "lies outside"},
-	        {"services.build", "{\"context\":\"%s\",\"dockerfile\":\"/etc/shadow\"}",
-	         "/etc/shadow lies outside"},
-	        {"services.build", "{\"context\":\"%s\",\"dockerfile\":\"link/shadow\"}",
-	         "link/shadow lies outside"},
-	        {"services.build", "{\"context\":\"%s\",\"additional_contexts\":{\"a\":\"/etc\"}}",
-	         "/etc lies outside"},
-	        {"services.build",
-	         "{\"context\":\"%s\",\"additional_contexts\":{\"a\":\"docker-image://x\"}}", NULL},
-	        {"services.build",
-	         "{\"context\":\"https://example.org/a.git\",\"dockerfile\":\"b/Dockerfile\"}", NULL},
-	        {"services.build",
-	         "{\"context\":\"%s/app\",\"dockerfile\":\"Dockerfile\",\"args\":{\"A\":\"1\"}}", NULL},
-	        {"services.build", "{\"context\":\"%s\",\"network\":\"host\"}", "build network host"},
-	        {"services.build", "{\"context\":\"%s\",\"network\":\"none\"}", NULL},
-	        {"services.build", "{\"context\":\"%s\",\"privileged\":true}", "build privileged"},
-	        {"services.build", "{\"context\":\"%s\",\"entitlements\":[\"security.insecure\"]}",
-	         "entitlements"},
-	        {"services.build", "{\"context\":\"%s\",\"cache_to\":[\"type=local,dest=/etc/cron.d\"]}",
-	         "cache_to"},
-	        {"secrets.external", "true", "external"},
-	        {"secrets.file", "\"/etc/shadow\"", "/etc/shadow lies outside"},
-	        {"secrets.file", "\"%s/secret\"", NULL},
-	        {"configs.file", "\"/etc/shadow\"", "/etc/shadow lies outside"},
-	};
 	struct test_dir *d = *data;
 	cleanup_free char *file = mem_printf("%s/compose.yml", d->path),
 	                  *link = mem_printf("%s/link", d->path), *sock = mem_printf("%s/sock", d->path);
 	assert_int_equal(symlink("/etc", link), 0);
 	assert_int_equal(symlink("/var/run/docker.sock", sock), 0);
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		const char *dot = strchr(cases[i].where, '.');
-		cleanup_free char *value = mem_printf(cases[i].value, d->path, d->path);
-		bool service = !strncmp(cases[i].where, "services", 8);
-		cleanup_free char *text =
-		        mem_printf("{%s\"%.*s\":{\"odd\":{\"image\":\"x\",\"%s\":%s}}}",
-		                   service ? "" : "\"services\":{\"fine\":{\"image\":\"x\"}},",
-		                   (int)(dot - cases[i].where), cases[i].where, dot + 1, value);
+	for (size_t i = 0; i < ARRAY_LEN(isolation_cases); i++) {
+		const char *dot = strchr(isolation_cases[i].where, '.');
+		cleanup_free char *value = mem_printf(isolation_cases[i].value, d->path, d->path);
+		bool service = !strncmp(isolation_cases[i].where, "services", 8);
+		cleanup_free char *text = mem_printf(
+		        "{%s\"%.*s\":{\"odd\":{\"image\":\"x\",\"%s\":%s}}}",
+		        service ? "" : "\"services\":{\"fine\":{\"image\":\"x\"}},",
+		        (int)(dot - isolation_cases[i].where), isolation_cases[i].where, dot + 1, value);
 		cJSON *t = tree(text);
 		struct err err = {0};
 		cleanup_json cJSON *p =
 		        project_freeze(t, "docker-compose", (const char *[]){file, NULL}, NULL, &err);
 		bool taken = p && project_verdict(p, &err) == 0;
-		if (!cases[i].word) {
+		if (!isolation_cases[i].word) {
 			if (!taken)
-				fail_msg("%s %s: %s", cases[i].where, value, err.msg);
+				fail_msg("%s %s: %s", isolation_cases[i].where, value, err.msg);
 			continue;
 		}
 		if (taken)
-			fail_msg("%s %s was taken", cases[i].where, value);
+			fail_msg("%s %s was taken", isolation_cases[i].where, value);
 		assert_int_equal(err.code, ERR_INVALID);
 		assert_int_equal(strncmp(err.msg, file, strlen(file)), 0);
 		assert_non_null(strstr(err.msg, " odd: "));
 		assert_non_null(strstr(err.msg, "; "));
-		if (!strstr(err.msg, cases[i].word))
-			fail_msg("%s %s: %s", cases[i].where, value, err.msg);
+		if (!strstr(err.msg, isolation_cases[i].word))
+			fail_msg("%s %s: %s", isolation_cases[i].where, value, err.msg);
 	}
 	/* the built-in file lies nowhere that could be bound */
 	struct err err = {0};

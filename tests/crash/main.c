@@ -239,7 +239,7 @@ static void loopback_up(void)
 {
 	struct ifreq r = {.ifr_flags = IFF_UP | IFF_RUNNING};
 	cleanup_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	strcpy(r.ifr_name, "lo");
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "lo");
 	if (ioctl(fd, SIOCSIFFLAGS, &r))
 		perror("lo");
 }
