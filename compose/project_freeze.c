@@ -203,6 +203,19 @@ static void take_image_names(const struct frost *f, cJSON *service)
 
 /* -- all of it -- */
 
+/* What it may do without, and whose profile was not chosen: the tools forgive that only where they know of the profile. */
+static void take_absent(const cJSON *services, cJSON *service)
+{
+	cJSON *needs = project_member(service, "depends_on"), *next;
+	for (cJSON *one = cJSON_IsObject(needs) ? needs->child : NULL; one; one = next) {
+		next = one->next;
+		if (!json_bool(one, "required", true) && !project_member(services, one->string))
+			cJSON_Delete(cJSON_DetachItemViaPointer(needs, one));
+	}
+	if (cJSON_IsObject(needs) && !needs->child)
+		project_drop(service, "depends_on");
+}
+
 static int freeze_service(const struct frost *f, cJSON *service, cJSON *list, struct err *err)
 {
 	note_ports(f, service);
@@ -213,6 +226,7 @@ static int freeze_service(const struct frost *f, cJSON *service, cJSON *list, st
 		return err_wrap(err, "service %.80s", service->string);
 	cJSON_AddItemToArray(list, one);
 	project_drop(service, "profiles"); /* who is here was chosen */
+	take_absent(project_member(f->base, "services"), service);
 	project_join(f, service);
 	return 0;
 }

@@ -341,6 +341,21 @@ static void what_two_copies_would_fight_over(void **data)
 	assert_string_equal(json_text(p, "provider"), "docker-compose");
 }
 
+static void what_it_may_do_without(void **data)
+{
+	(void)data;
+	cleanup_json cJSON *p = NULL;
+	assert_ok(
+	        !(p = project_freeze(tree("{\"services\":{\"a\":{\"depends_on\":{\"b\":{\"required\":false},"
+	                                  "\"gone\":{\"required\":false}}},"
+	                                  "\"b\":{\"depends_on\":{\"gone\":{\"required\":false}}},"
+	                                  "\"c\":{\"depends_on\":[\"a\"]}}}"),
+	                             "docker-compose", NULL, NULL, err)));
+	assert_tree(json_at(p, "base.services"),
+	            "{\"a\":{\"depends_on\":{\"b\":{\"required\":false}}},\"b\":{},"
+	            "\"c\":{\"depends_on\":[\"a\"]}}");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -350,6 +365,7 @@ int main(void)
 	        cmocka_unit_test(no_services),
 	        cmocka_unit_test(services_are_described),
 	        cmocka_unit_test(what_two_copies_would_fight_over),
+	        cmocka_unit_test(what_it_may_do_without),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

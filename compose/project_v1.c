@@ -55,7 +55,7 @@ int project_v1_choose(cJSON *resolved, const cJSON *profiles, const char *label,
 	cJSON_ArrayForEach(s, services) cJSON_ArrayForEach(on, json_at(s, "depends_on"))
 	{
 		const char *name = cJSON_IsString(on) ? on->valuestring : on->string;
-		if (name && !project_member(services, name))
+		if (name && !project_member(services, name) && json_bool(on, "required", true))
 			return err_set(
 			        err, ERR_INVALID,
 			        "%s: service %.80s: depends_on %.80s, whose profile is not chosen; "
