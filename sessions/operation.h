@@ -28,6 +28,10 @@ int operation_meant(const struct session_row *row, const cJSON *args, struct err
 /** Find the row ${job} works on and take its guard, waiting for it. Returns 1 with both, 0 when there is none, or -1. */
 int operation_own(struct job *job, int *guard, struct session_row *row, struct err *err);
 
+/** 0, or -1 with ERR_NOT_FOUND when ${row} was made after ${job} was asked for: a job that an old database has still open means a session
+ * of those days. */
+int operation_of_now(struct job *job, const struct session_row *row, struct err *err);
+
 /** Stop ${row} so that it can be resumed. What runs and could not be started again is left as it is: ERR_NOT_FOUND. */
 int operation_keep(struct state *st, struct session_row *row, int64_t job, struct err *err);
 

@@ -35,12 +35,25 @@ int operation_find(struct state *st, const char *name, struct session_row *row, 
 	return -1;
 }
 
-int operation_meant(const struct session_row *row, const cJSON *args, struct err *err)
+static int not_meant(const struct session_row *row, struct err *err)
 {
-	if (!strcmp(json_text_or(args, "uuid", row->uuid), row->uuid))
-		return 0;
 	return err_set(err, ERR_NOT_FOUND,
 	               "the session %s that was meant is gone; another one is called so now", row->name);
+}
+
+int operation_meant(const struct session_row *row, const cJSON *args, struct err *err)
+{
+	return strcmp(json_text_or(args, "uuid", row->uuid), row->uuid) ? not_meant(row, err) : 0;
+}
+
+int operation_of_now(struct job *job, const struct session_row *row, struct err *err)
+{
+	struct job_row me = {0};
+	if (jobs_get(job_state(job), job_id(job), &me, err))
+		return -1;
+	bool before = me.created_at < row->created_at && (!row->job || row->job > job_id(job));
+	job_row_free(&me);
+	return before ? not_meant(row, err) : 0;
 }
 
 int operation_running(const struct session_row *row, struct err *err)

@@ -347,6 +347,28 @@ static void an_old_job_takes_nothing_down(void **data)
 	assert_nothing_left(t);
 }
 
+/* What they were asked to stop is gone; the name is another session's. */
+static void old_stops_and_restarts_mean_old_sessions(void **data)
+{
+	struct test_state *t = *data;
+	static const char *const kinds_of[] = {"session.stop", "session.restart"};
+	for (size_t i = 0; i < ARRAY_LEN(kinds_of); i++) {
+		start(t, "demo");
+		int64_t id = enqueue(t, kinds_of[i], "{\"name\":\"demo\"}");
+		back_up(t);
+		stop_clean(t, "demo");
+		start(t, "demo");
+		cleanup_free char *uuid = text(t, "demo", "uuid"), *began = text(t, "demo", "started_at");
+		roll_back(t);
+		wait_for(spawn_job(id, NULL));
+		job_ended(t, id, JOB_FAILED);
+		assert_is(t, "demo", "uuid", uuid);
+		assert_is(t, "demo", "started_at", began);
+		stop_clean(t, "demo");
+		assert_nothing_left(t);
+	}
+}
+
 static void a_damaged_file_is_none(void **data)
 {
 	struct test_state *t = *data;
@@ -484,6 +506,7 @@ int main(int argc, char **argv)
 	        T(operations_need_no_reaper),
 	        T(old_rows_are_not_changed),
 	        T(an_old_job_takes_nothing_down),
+	        T(old_stops_and_restarts_mean_old_sessions),
 	        T(a_damaged_file_is_none),
 	        T(files_follow_their_rows),
 	        T(reapers_among_starts),

@@ -39,7 +39,10 @@ static int restart_run(struct job *job, struct err *err)
 	int guard = GUARD_NONE;
 	if (session_name_check(name, err) || guard_wait(job, name, OPERATION_GUARD_MS, &guard, err))
 		return -1;
-	int rc = adopt_named(st, name, err) < 0 || operation_find(st, name, &row, err) ? -1 : 0;
+	int rc = adopt_named(st, name, err) < 0 || operation_find(st, name, &row, err) ||
+	                         operation_of_now(job, &row, err)
+	                 ? -1
+	                 : 0;
 	if (rc == 0)
 		rc = service ? restart_one(job, &row, service, err) : restart_all(job, &row, err);
 	guard_release(st, &guard);

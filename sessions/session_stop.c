@@ -76,7 +76,7 @@ static int stop_guarded(struct job *job, const char *name, struct err *err)
 		return -1;
 	if (store_by_name(job_state(job), name, &row, err))
 		return err->code == ERR_NOT_FOUND ? already_gone(job, name, err) : -1;
-	if (operation_meant(&row, job_args(job), err))
+	if (operation_meant(&row, job_args(job), err) || operation_of_now(job, &row, err))
 		return -1;
 	if (row.state == SESSION_FAILED)
 		return forget_failed(job, &row, err);
