@@ -66,8 +66,27 @@ static bool is_mine(const struct state *st, const struct session_row *row, const
 	return install && !strcmp(install, st->install) && session && !strcmp(session, row->uuid);
 }
 
-static int stranger(const char *project, enum docker_kind kind, const cJSON *object, struct err *err)
+/* What ${object} of another of our sessions is called: "a-b" with a service "c", and "a" with "b-c" are one name. NULL: it is not ours. */
+static char *session_of(struct state *st, const cJSON *object)
 {
+	const char *install = compose_label(object, LABEL_INSTALL);
+	struct err ignored = {0};
+	char *name = NULL;
+	if (install && !strcmp(install, st->install))
+		db_get_text(st->db, &name, &ignored, "SELECT name FROM sessions WHERE uuid = ?", "t",
+		            compose_label(object, LABEL_SESSION));
+	return name;
+}
+
+static int stranger(struct state *st, const char *project, enum docker_kind kind, const cJSON *object,
+                    struct err *err)
+{
+	cleanup_free char *session = session_of(st, object);
+	if (session)
+		return err_set(err, ERR_EXISTS,
+		               "%s %s is of session %s, and one of this session would be called the same: "
+		               "choose another session name",
+		               docker_kind_name(kind), json_text_or(object, "name", "?"), session);
 	return err_set(err, ERR_EXISTS,
 	               "%s %s is not of this session, but of compose project %s by its %s: choose another "
 	               "session name "
@@ -106,15 +125,14 @@ static bool is_called_alike(const struct session_row *row, enum docker_kind kind
 	return false;
 }
 
-/* docker-compose refuses a container's name that is taken; podman-compose would start whose it is, so it is looked for by name too. */
+/* Containers are looked for by name too: docker-compose refuses one that is taken, without knowing whose it is, and podman-compose would start
+ * it. */
 int compose_alone(struct state *st, const struct session_row *row, struct err *err)
 {
 	const char *project = json_text_or(row->spec, "project", "");
-	bool by_name = compose_by_podman(row);
-	cleanup_free char *label = mem_printf(LABEL_PROJECT "=%s", project);
+	static const char *const all[] = {NULL};
 	for (enum docker_kind kind = DOCKER_CONTAINER; kind < DOCKER_KINDS; kind++) {
-		const char *const labels[] = {kind == DOCKER_CONTAINER && !by_name ? label : NULL, NULL};
-		cleanup_json cJSON *list = docker_list(kind, labels, err);
+		cleanup_json cJSON *list = docker_list(kind, all, err);
 		cJSON *one;
 		if (!list)
 			return -1;
@@ -123,7 +141,7 @@ int compose_alone(struct state *st, const struct session_row *row, struct err *e
 			if (kind == DOCKER_IMAGE)
 				built_relabel(one);
 			if (is_called_alike(row, kind, one) && !is_mine(st, row, one))
-				return stranger(project, kind, one, err);
+				return stranger(st, project, kind, one, err);
 		}
 	}
 	return 0;

@@ -229,7 +229,7 @@ static void names_prove_nothing(void **data)
 	                  *volume = mem_printf("%s-demo_data", project),
 	                  *network = mem_printf("%s-demo_default", project);
 	char *c = stranger(container, NULL, NULL);
-	start_refused(t, "demo", one_file, ERR_FAILED, container);
+	start_refused(t, "demo", one_file, ERR_EXISTS, container);
 	assert_gone(t);
 	assert_running(c);
 	dismiss(DOCKER_CONTAINER, c);
@@ -247,6 +247,23 @@ static void names_prove_nothing(void **data)
 	start_refused(t, "demo", one_file, ERR_EXISTS, network);
 	assert_gone(t);
 	dismiss(DOCKER_NETWORK, n);
+}
+
+/* Session "a-b" with a service "c", and "a" with "b-c": one name for two containers. */
+static void one_name_for_two_sessions(void **data)
+{
+	struct test_state *t = *data;
+	cJSON_Delete(
+	        start(t, "demo-more",
+	              "services:\n  web: {image: '@', stop_signal: SIGKILL, command: [sleep, '1000']}\n"));
+	start_refused(
+	        t, "demo",
+	        "services:\n  more-web: {image: '@', stop_signal: SIGKILL, command: [sleep, '1000']}\n",
+	        ERR_EXISTS,
+	        "is of session demo-more, and one of this session would be called the same: choose another");
+	assert_objects(t, 1, 1, 0);
+	stop_gone(t, "demo-more");
+	assert_gone(t);
 }
 
 /* Another installation on this machine, with the same prefix and a session of the same name. */
@@ -399,6 +416,7 @@ int main(int argc, char **argv)
 	        V1(killed_while_one_service_restarts),
 	        V1(names_prove_nothing),
 	        V2(names_prove_nothing),
+	        V1(one_name_for_two_sessions),
 	        V1(another_installation),
 	        V2(another_installation),
 	        V1(stranger_in_the_network),

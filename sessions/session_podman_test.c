@@ -238,9 +238,7 @@ static void strangers_are_left_alone(void **data)
 	struct err err = {0};
 
 	assert_ok(docker_call("POST", look_alike, asked, 0, &made, err));
-	bool by_podman = !strcmp(getenv("COMPOSE_PROVIDER"), PROVIDER_PODMAN);
-	start_refused(t, "demo", two_file, by_podman ? ERR_EXISTS : ERR_FAILED,
-	              by_podman ? "web is not of this session" : "that name is already in use");
+	start_refused(t, "demo", two_file, ERR_EXISTS, "web is not of this session");
 	cleanup_json cJSON *untouched = inspect(json_text(made, "Id"));
 	assert_string_equal(json_text(untouched, "State.Status"), "created");
 	assert_ok(docker_remove(DOCKER_CONTAINER, json_text(made, "Id"), err));
