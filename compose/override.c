@@ -508,7 +508,7 @@ int override_write(const struct override *o, struct str *out, struct err *err)
 	         "labels,\n"
 	         "# ports, limits, networks and volumes of the services that are started; adds to their "
 	         "environment.\n"
-	         "# Made by codefoundry, do not edit: it is written anew whenever the session is started.\n",
+	         "# Made by codefoundry, do not edit: what it says is leased and counted for this session.\n",
 	         session);
 	add_allowed(o, out);
 	if (add_services(o, out, err) || add_objects(o, out, "networks", err) ||

@@ -4,7 +4,7 @@
 static const char golden[] =
         "# Session demo: what makes the compose file beside it this one session. Overrides names, labels,\n"
         "# ports, limits, networks and volumes of the services that are started; adds to their environment.\n"
-        "# Made by codefoundry, do not edit: it is written anew whenever the session is started.\n"
+        "# Made by codefoundry, do not edit: what it says is leased and counted for this session.\n"
         "services:\n"
         "  \"web\":\n"
         "    container_name: \"codefoundry-demo-web\" # so that sessions run side by side\n"

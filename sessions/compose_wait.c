@@ -210,7 +210,7 @@ static int judge(struct vigil *v, struct watch *w, struct err *err)
 	return 0;
 }
 
-/* Say what became of , unless it is well. */
+/* Say what became of ${w}, unless it is well. */
 static void blame(const struct watch *w, struct str *out)
 {
 	struct err why = {0};
