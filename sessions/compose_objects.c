@@ -95,13 +95,14 @@ static int stranger(struct state *st, const char *project, enum docker_kind kind
 	               kind == DOCKER_CONTAINER && compose_label(object, LABEL_PROJECT) ? "label" : "name");
 }
 
-/* Whether a container is called as one of the services would be. */
+/* Whether a container is called as one of the services would be. podman-compose may call one project_whatever; for the others such a name
+ * is in nobody's way. */
 static bool is_namesake(const struct session_row *row, const char *project, const cJSON *container)
 {
 	const char *name = json_text_or(container, "name", "");
 	size_t n = strlen(project);
 	return !strncmp(name, project, n) &&
-	       (name[n] == '_' ||
+	       ((name[n] == '_' && compose_by_podman(row)) ||
 	        (name[n] == '-' && json_has_text(json_at(row->spec, "services"), name + n + 1)));
 }
 
