@@ -173,9 +173,10 @@ int operation_finish(struct state *st, struct session_row *row, int64_t job, cJS
 	return receipt_close(st, engine, row, end, why, receipt, err);
 }
 
-/* The database cannot be written, most likely because the disk is full: what runs is ended all the same, and the session's files go,
- * which may be just the room that is missing. Whatever cannot be done here is the reaper's, to whom the row tells it. */
-static void make_room(struct state *st, struct session_row *row, bool keep)
+/* A start is undone, and the database cannot be written, most likely because the disk is full: what it has begun is recorded, so it is ended
+ * all the same, and its files go, which may be just the room that is missing. Whatever cannot be done here is the reaper's, to whom the
+ * row tells it. What runs already is left alone: nothing says yet that it is to end. */
+static void end_unrecorded(struct state *st, struct session_row *row, bool keep)
 {
 	struct err ignored = {0};
 	const struct engine *engine = engine_by_name(row->engine, &ignored);
@@ -195,8 +196,9 @@ int operation_down(struct state *st, struct session_row *row, enum session_event
 	if (row->state == SESSION_RUNNING && event != EVENT_CRASH)
 		usage_note(st, row);
 	int rc = store_apply(st, row, event, reason, shown, job, err);
-	if (rc && err->code != ERR_STATE) {
-		make_room(st, row, event == EVENT_KEEP);
+	bool begun = row->state == SESSION_CREATING || row->state == SESSION_STARTING;
+	if (rc && err->code != ERR_STATE && begun) {
+		end_unrecorded(st, row, event == EVENT_KEEP);
 		rc = store_apply(st, row, event, reason, shown, job, err);
 	}
 	return rc || operation_finish(st, row, job, receipt, err) ? -1 : 0;

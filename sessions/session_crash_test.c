@@ -1,5 +1,6 @@
 /* Killed at every recorded step, crashed, expired, orphaned: nothing may stay. */
 #include "sessions/test_stack.h"
+#include <sqlite3.h>
 
 /* -- killed at every recorded step -- */
 
@@ -119,6 +120,28 @@ static void killed_extend_extends_once(void **data)
 	assert_nothing_left(t);
 }
 
+/* -- a database that cannot be written -- */
+
+static int no_change_of_state(const char *sql)
+{
+	return strncmp(sql, "UPDATE sessions SET state", 25) ? SQLITE_OK : SQLITE_FULL;
+}
+
+/* What runs and is used is not ended before that can be recorded. */
+static void an_unrecorded_stop_ends_nothing(void **data)
+{
+	struct test_state *t = *data;
+	cleanup_free char *plan = state_path(t->st, "sessions/demo/plan.json");
+	does(t, "session.start", "{\"name\":\"demo\"}");
+	db_hook = no_change_of_state;
+	refused(t, "session.stop", "{\"name\":\"demo\"}", ERR_IO, "no space left");
+	db_hook = NULL;
+	assert_int_equal(processes(t), 5);
+	assert_true(path_exists(plan));
+	stop_clean(t, "demo");
+	assert_nothing_left(t);
+}
+
 /* -- reaping -- */
 
 static void expire(struct test_state *t, const char *set)
@@ -196,7 +219,8 @@ static void reap_orphans(void **data)
 	struct test_state *t = *data;
 	does(t, "session.start", "{\"name\":\"demo\"}");
 	assert_ok(db_run(t->st->db, err, "DELETE FROM sessions", ""));
-	cleanup_free char *file = state_path(t->st, "sessions/demo/lease.json"); /* with it, it would be adopted */
+	cleanup_free char *file =
+	        state_path(t->st, "sessions/demo/lease.json"); /* with it, it would be adopted */
 	assert_int_equal(unlink(file), 0);
 	cleanup_json cJSON *r = run(t, "session.reap", "{}");
 	assert_int_equal(json_int(r, "orphans", -1), 3); /* processes, directory, leases */
@@ -283,6 +307,7 @@ int main(int argc, char **argv)
 	        T(killed_start_is_finished),
 	        T(killed_start_is_undone),
 	        T(killed_start_is_stopped),
+	        T(an_unrecorded_stop_ends_nothing),
 	        T(killed_stop_is_finished),
 	        T(killed_resume_keeps_the_session),
 	        T(killed_extend_extends_once),
