@@ -7,21 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int setup(void **data)
-{
-	struct test_state *t = mem_alloc(sizeof(*t));
-	test_state_open(t);
-	*data = t;
-	return 0;
-}
-
-static int teardown(void **data)
-{
-	test_state_close(*data);
-	free(*data);
-	return 0;
-}
-
 static void fill(struct state *st, int n)
 {
 	for (int i = 0; i < n; i++)
@@ -129,11 +114,12 @@ static void test_concurrent(void **data)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test_setup_teardown(test_whole, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_tampering, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_joins_transaction, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_redacts, setup, teardown),
-	        cmocka_unit_test_setup_teardown(test_concurrent, setup, teardown),
+	        cmocka_unit_test_setup_teardown(test_whole, test_state_setup, test_state_teardown),
+	        cmocka_unit_test_setup_teardown(test_tampering, test_state_setup, test_state_teardown),
+	        cmocka_unit_test_setup_teardown(test_joins_transaction, test_state_setup,
+	                                        test_state_teardown),
+	        cmocka_unit_test_setup_teardown(test_redacts, test_state_setup, test_state_teardown),
+	        cmocka_unit_test_setup_teardown(test_concurrent, test_state_setup, test_state_teardown),
 	};
 	return cmocka_run_group_tests_name("audit", tests, NULL, NULL);
 }

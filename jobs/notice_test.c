@@ -2,21 +2,6 @@
 #include "jobs/test_state.h"
 #include <string.h>
 
-static int setup(void **data)
-{
-	struct test_state *t = mem_alloc(sizeof(*t));
-	test_state_open(t);
-	*data = t;
-	return 0;
-}
-
-static int teardown(void **data)
-{
-	test_state_close(*data);
-	free(*data);
-	return 0;
-}
-
 static int64_t count(struct test_state *t)
 {
 	int64_t n = -1;
@@ -94,7 +79,7 @@ static void bounded(void **data)
 	assert_int_equal(count(t), 1);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, test_state_setup, test_state_teardown)
 
 int main(void)
 {

@@ -63,6 +63,22 @@ static inline void test_state_close(struct test_state *t)
 	assert_ok(tree_remove(t->dir, err));
 }
 
+/* For cmocka_unit_test_setup_teardown(). */
+static inline int test_state_setup(void **data)
+{
+	struct test_state *t = mem_alloc(sizeof(*t));
+	test_state_open(t);
+	*data = t;
+	return 0;
+}
+
+static inline int test_state_teardown(void **data)
+{
+	test_state_close(*data);
+	free(*data);
+	return 0;
+}
+
 /* A number below ${n} that no other test program which runs now has: for ports and the like. Tests that run at the same time are told
  * their slot (tests/tap_sum.c); the rest is by pid, so that the next one does not meet what the kernel still holds of the last. */
 static inline int test_place(int n)

@@ -7,21 +7,6 @@
 #include "sessions/test_sessions.h"
 #include <string.h>
 
-static int setup(void **data)
-{
-	struct test_state *t = mem_alloc(sizeof(*t));
-	test_sessions_open(t);
-	*data = t;
-	return 0;
-}
-
-static int teardown(void **data)
-{
-	test_state_close(*data);
-	free(*data);
-	return 0;
-}
-
 /* A kept session of ${created_at} with its directory and file; its uuid goes into ${uuid}. */
 static void make(struct test_state *t, const char *name, int64_t created_at, char uuid[ID_UUID_LEN + 1])
 {
@@ -210,7 +195,7 @@ static void what_does_not_fit_changes_nothing(void **data)
 	assert_int_equal(leases_of(t, uuid), 1);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, test_sessions_setup, test_state_teardown)
 
 int main(void)
 {

@@ -3,21 +3,6 @@
 #include "sessions/test_sessions.h"
 #include <string.h>
 
-static int setup(void **data)
-{
-	struct test_state *t = mem_alloc(sizeof(*t));
-	test_sessions_open(t);
-	*data = t;
-	return 0;
-}
-
-static int teardown(void **data)
-{
-	test_state_close(*data);
-	free(*data);
-	return 0;
-}
-
 /* A row of the table is not checked by the compiler: a call that is missing would crash when it is made. */
 static void every_engine_is_whole(void **data)
 {
@@ -65,7 +50,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(every_engine_is_whole),
 	        cmocka_unit_test(by_name),
-	        cmocka_unit_test_setup_teardown(chosen, setup, teardown),
+	        cmocka_unit_test_setup_teardown(chosen, test_sessions_setup, test_state_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,21 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int setup(void **data)
-{
-	struct test_state *t = mem_alloc(sizeof(*t));
-	test_sessions_open(t);
-	*data = t;
-	return 0;
-}
-
-static int teardown(void **data)
-{
-	test_state_close(*data);
-	free(*data);
-	return 0;
-}
-
 /* A session with two leases and a directory. */
 static void make(struct test_state *t, const char *name, struct session_row *row)
 {
@@ -344,7 +329,7 @@ static void without_the_guard_nothing_is_written(void **data)
 	assert_true(path_exists(path));
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, test_sessions_setup, test_state_teardown)
 
 int main(void)
 {

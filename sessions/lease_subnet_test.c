@@ -7,23 +7,28 @@
 
 /* -- subnets; 198.18.0.0/15 is for benchmarks of networks, nobody's (RFC 2544) -- */
 
-static int lease_nets(struct test_state *t, const char *uuid, const char *networks, const char *taken,
-                      char *out, size_t size, struct err *err)
+static int lease(struct test_state *t, const char *uuid, const struct lease_wants *wants, char *out,
+                 size_t size, struct err *err)
 {
-	cleanup_json cJSON *n = cJSON_Parse(networks), *busy = taken ? cJSON_Parse(taken) : NULL,
-	                   *nets = NULL;
-	struct lease_wants wants = {.networks = n, .taken = busy};
 	if (db_begin(t->st->db, err))
 		return -1;
-	if (lease_take(t->st, uuid, &wants, err)) {
+	if (lease_take(t->st, uuid, wants, err)) {
 		db_rollback(t->st->db);
 		return -1;
 	}
-	if (db_commit(t->st->db, err) || !(nets = lease_subnets(t->st, uuid, err)))
+	cleanup_json cJSON *nets = db_commit(t->st->db, err) ? NULL : lease_subnets(t->st, uuid, err);
+	if (!nets)
 		return -1;
 	cleanup_free char *text = json_print(nets);
 	snprintf(out, size, "%s", text);
 	return 0;
+}
+
+static int lease_nets(struct test_state *t, const char *uuid, const char *networks, const char *taken,
+                      char *out, size_t size, struct err *err)
+{
+	cleanup_json cJSON *n = cJSON_Parse(networks), *busy = taken ? cJSON_Parse(taken) : NULL;
+	return lease(t, uuid, &(struct lease_wants){.networks = n, .taken = busy}, out, size, err);
 }
 
 static void subnets(void **data)
@@ -56,19 +61,8 @@ static void subnets(void **data)
 static int lease_fixed(struct test_state *t, const char *uuid, const char *fixed, const char *taken,
                        char *out, size_t size, struct err *err)
 {
-	cleanup_json cJSON *f = cJSON_Parse(fixed), *busy = taken ? cJSON_Parse(taken) : NULL, *nets = NULL;
-	struct lease_wants wants = {.fixed = f, .taken = busy};
-	if (db_begin(t->st->db, err))
-		return -1;
-	if (lease_take(t->st, uuid, &wants, err)) {
-		db_rollback(t->st->db);
-		return -1;
-	}
-	if (db_commit(t->st->db, err) || !(nets = lease_subnets(t->st, uuid, err)))
-		return -1;
-	cleanup_free char *text = json_print(nets);
-	snprintf(out, size, "%s", text);
-	return 0;
+	cleanup_json cJSON *f = cJSON_Parse(fixed), *busy = taken ? cJSON_Parse(taken) : NULL;
+	return lease(t, uuid, &(struct lease_wants){.fixed = f, .taken = busy}, out, size, err);
 }
 
 static void fixed_subnets(void **data)

@@ -2,21 +2,6 @@
 #include "sessions/store.h"
 #include "sessions/test_sessions.h"
 
-static int setup(void **data)
-{
-	struct test_state *t = mem_alloc(sizeof(*t));
-	test_sessions_open(t);
-	*data = t;
-	return 0;
-}
-
-static int teardown(void **data)
-{
-	test_state_close(*data);
-	free(*data);
-	return 0;
-}
-
 static void insert(struct test_state *t, const char *name)
 {
 	cleanup_free char *dir = state_path(t->st, "sessions/%s", name);
@@ -106,7 +91,7 @@ static void what_to_do_about_each(void **data)
 	assert_string_equal(json_text(plan, "1.action"), "listed");
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, test_sessions_setup, test_state_teardown)
 
 int main(void)
 {

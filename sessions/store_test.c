@@ -6,21 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static int setup(void **data)
-{
-	struct test_state *t = mem_alloc(sizeof(*t));
-	test_sessions_open(t);
-	*data = t;
-	return 0;
-}
-
-static int teardown(void **data)
-{
-	test_state_close(*data);
-	free(*data);
-	return 0;
-}
-
 static int insert(struct test_state *t, const char *name, struct session_row *row, struct err *err)
 {
 	*row = (struct session_row){.name = mem_strdup(name),
@@ -122,8 +107,8 @@ static void changes(void **data)
 static void times_of_changes(void **data)
 {
 	struct test_state *t = *data;
-	static const enum session_event events[] = {EVENT_LAUNCH, EVENT_HEALTHY, EVENT_KEEP, EVENT_KEPT,
-	                                            EVENT_RESUME, EVENT_HEALTHY};
+	static const enum session_event events[] = {EVENT_LAUNCH, EVENT_HEALTHY, EVENT_KEEP,
+	                                            EVENT_KEPT,   EVENT_RESUME,  EVENT_HEALTHY};
 	cleanup_row struct session_row row = {0};
 	assert_ok(insert(t, "demo", &row, err));
 	for (size_t i = 0; i < ARRAY_LEN(events); i++) {
@@ -229,13 +214,15 @@ static void names(void **data)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test_setup_teardown(round_trip, setup, teardown),
-	        cmocka_unit_test_setup_teardown(unique_while_alive, setup, teardown),
-	        cmocka_unit_test_setup_teardown(changes, setup, teardown),
-	        cmocka_unit_test_setup_teardown(times_of_changes, setup, teardown),
-	        cmocka_unit_test_setup_teardown(the_end_takes_leases_and_steps, setup, teardown),
-	        cmocka_unit_test_setup_teardown(with_the_callers_transaction, setup, teardown),
-	        cmocka_unit_test_setup_teardown(names, setup, teardown),
+	        cmocka_unit_test_setup_teardown(round_trip, test_sessions_setup, test_state_teardown),
+	        cmocka_unit_test_setup_teardown(unique_while_alive, test_sessions_setup, test_state_teardown),
+	        cmocka_unit_test_setup_teardown(changes, test_sessions_setup, test_state_teardown),
+	        cmocka_unit_test_setup_teardown(times_of_changes, test_sessions_setup, test_state_teardown),
+	        cmocka_unit_test_setup_teardown(the_end_takes_leases_and_steps, test_sessions_setup,
+	                                        test_state_teardown),
+	        cmocka_unit_test_setup_teardown(with_the_callers_transaction, test_sessions_setup,
+	                                        test_state_teardown),
+	        cmocka_unit_test_setup_teardown(names, test_sessions_setup, test_state_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

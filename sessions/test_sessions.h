@@ -41,6 +41,14 @@ static inline void test_sessions_open(struct test_state *t)
 	test_sessions_connect(t);
 }
 
+static inline int test_sessions_setup(void **data)
+{
+	struct test_state *t = mem_alloc(sizeof(*t));
+	test_sessions_open(t);
+	*data = t;
+	return 0;
+}
+
 static inline void test_sessions_set(struct test_state *t, const char *key, const char *value)
 {
 	assert_ok(config_set(t->cfg, key, value, err));
