@@ -215,3 +215,11 @@ const char *text_nearest(const char *word, const char *const *words)
 	}
 	return best;
 }
+
+uint64_t text_hash(const char *text)
+{
+	uint64_t h = 14695981039346656037u;
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 1099511628211u;
+	return h;
+}

@@ -30,4 +30,7 @@ unsigned text_distance(const char *a, const char *b);
  * typo: at most a third of the letters and one more, and never all of them. */
 const char *text_nearest(const char *word, const char *const *words);
 
+/** FNV-1a of ${text}: the same in every process and build, for tables and places. Not for what others may choose to collide. */
+uint64_t text_hash(const char *text);
+
 #endif

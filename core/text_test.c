@@ -239,6 +239,15 @@ static void nearest(void **state)
 	assert_null(text_nearest("word", none));
 }
 
+/* Of the published vectors: places in lock files depend on it. */
+static void hashes(void **state)
+{
+	(void)state;
+	assert_true(text_hash("") == 0xcbf29ce484222325u);
+	assert_true(text_hash("a") == 0xaf63dc4c8601ec8cu);
+	assert_true(text_hash("foobar") == 0x85944171f73967e8u);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +255,7 @@ int main(void)
 	        cmocka_unit_test(utf16_units),   cmocka_unit_test(columns),
 	        cmocka_unit_test(distances),     cmocka_unit_test(nearest),
 	        cmocka_unit_test(controls),      cmocka_unit_test(whole_numbers),
+	        cmocka_unit_test(hashes),
 	};
 	return cmocka_run_group_tests_name("core/text", tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 #include "core/bell.h"
 #include "core/clock.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -9,13 +10,9 @@
 /* A lost ring is only a delay: look again after so long. */
 #define LOOK_MS 1000
 
-/* FNV-1a: any fixed hash does. */
 static off_t byte_of(const char *name)
 {
-	uint64_t h = 14695981039346656037u;
-	for (; *name; name++)
-		h = (h ^ (unsigned char)*name) * 1099511628211u;
-	return (off_t)(h >> 2);
+	return (off_t)(text_hash(name) >> 2);
 }
 
 static int open_byte(struct state *st, const char *name, struct flock *lock, struct err *err)

@@ -2,6 +2,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "core/text.h"
 #include "sessions/adopt.h"
 #include "sessions/lease_file.h"
 #include <dirent.h>
@@ -107,9 +108,7 @@ struct owners {
 
 static size_t hash_of(const char *name)
 {
-	uint64_t h = 14695981039346656037u;
-	for (; *name; name++)
-		h = (h ^ (unsigned char)*name) * 1099511628211u;
+	uint64_t h = text_hash(name);
 	return (size_t)(h ^ h >> 32);
 }
 
