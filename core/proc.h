@@ -64,6 +64,9 @@ struct proc_id {
 
 /** Identify a running process. Returns 0, or -1 when there is none (zombies count as none). */
 int proc_identify(pid_t pid, struct proc_id *id);
+/** Whether a process has an environment, or is about to: inside execve(2) /proc/PID/environ reads empty although the new program
+ * will have one. False for threads of the kernel, what has ended, and a program that was given none. */
+bool proc_has_environ(pid_t pid);
 /** Whether exactly this process still runs. */
 bool proc_alive(const struct proc_id *id);
 /** Send ${sig} to this process, never to another one that has its pid now. 0 also when it is gone; -1 (errno) when it may

@@ -9,24 +9,56 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define STAT_MAX 1024
+
+/* What follows the name in /proc/PID/stat, which may hold anything, even ") Z 1": from field 3 on. NULL when nobody has the pid. */
+static const char *read_stat(pid_t pid, char *buf, size_t size)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (file_peek(path, buf, size) <= 0)
+		return NULL;
+	const char *p = strrchr(buf, ')');
+	return p && p[1] == ' ' ? p + 2 : NULL;
+}
+
+/* Field ${number} (as proc_pid_stat(5) counts them) of ${stat}, which begins at field 3; NULL when it ends before. */
+static const char *stat_field(const char *stat, int number)
+{
+	for (int field = 3; field < number && stat; field++)
+		if ((stat = strchr(stat, ' ')))
+			stat++;
+	return stat;
+}
+
 int proc_identify(pid_t pid, struct proc_id *id)
 {
-	char path[64], buf[1024];
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (file_peek(path, buf, sizeof(buf)) <= 0)
-		return -1;
-	char *p = strrchr(buf, ')'); /* the name may hold anything, even ") Z 1" */
-	if (!p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X')
-		return -1;
-	p += 2;
-	for (int field = 3; field < 22 && p; field++)
-		if ((p = strchr(p, ' ')))
-			p++;
-	if (!p)
+	char buf[STAT_MAX];
+	const char *stat = read_stat(pid, buf, sizeof(buf));
+	if (!stat || *stat == 'Z' || *stat == 'X' || !(stat = stat_field(stat, 22)))
 		return -1;
 	id->pid = pid;
-	id->start = strtoll(p, NULL, 10);
+	id->start = strtoll(stat, NULL, 10);
 	return 0;
+}
+
+/* As a number; 0 when there is no such field. */
+static unsigned long long stat_number(const char *stat, int number)
+{
+	const char *p = stat_field(stat, number);
+	return p ? strtoull(p, NULL, 10) : 0;
+}
+
+bool proc_has_environ(pid_t pid)
+{
+	enum { MEMORY = 23, CODE = 26, ENV_BEGIN = 50, ENV_END = 51 };
+	char buf[STAT_MAX];
+	const char *stat = read_stat(pid, buf, sizeof(buf));
+	if (!stat || !stat_number(stat, MEMORY))
+		return false;
+	unsigned long long end = stat_number(stat, ENV_END);
+	/* where its code begins is noted last */
+	return !stat_number(stat, CODE) || !end || end != stat_number(stat, ENV_BEGIN);
 }
 
 bool proc_alive(const struct proc_id *id)

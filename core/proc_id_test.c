@@ -84,6 +84,38 @@ static void identity_is_pid_and_start(void **state)
 	assert_int_equal(proc_signal(&id, SIGTERM), 0);
 }
 
+static void who_has_an_environment(void **state)
+{
+	(void)state;
+	int p[2];
+	assert_true(proc_has_environ(getpid()));
+	assert_false(proc_has_environ(0x7fffffff));
+	if (getpgid(2) == 0)
+		assert_false(proc_has_environ(2)); /* a thread of the kernel */
+	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
+	/* a program that was given none, and one that was given one variable: both say when they run */
+	for (int given = 0; given < 2; given++) {
+		char *const none[] = {NULL}, *const one[] = {"A=B", NULL};
+		pid_t pid = fork();
+		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL); /* should a test fail meanwhile */
+			dup2(p[1], STDOUT_FILENO);
+			execve(proc_self(), (char *const[]){"proc_id_test", "wait", NULL}, given ? one : none);
+			_exit(1);
+		}
+		char c;
+		assert_int_equal(read(p[0], &c, 1), 1);
+		assert_int_equal(proc_has_environ(pid), given);
+		kill(pid, SIGKILL);
+		siginfo_t info;
+		assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+		assert_false(proc_has_environ(pid)); /* a zombie */
+		finished(pid);
+	}
+	close(p[0]);
+	close(p[1]);
+}
+
 static void names_do_not_confuse(void **state)
 {
 	(void)state;
@@ -162,6 +194,7 @@ int main(int argc, char **argv)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	        TEST(identity_is_pid_and_start),
+	        TEST(who_has_an_environment),
 	        TEST(names_do_not_confuse),
 	        TEST(a_pid_used_again_is_another_process),
 	        TEST(self_is_a_file),

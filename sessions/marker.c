@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define ENVIRON_MAX (256u << 10)
+#define EXECVE_WAIT_MS 500 /* loading a program from a slow disk takes this long */
 #define KILL_ROUNDS 5
 #define KILL_WAIT_MS 3000
 
@@ -51,17 +53,36 @@ bool marker_parse(const char *path, const char *install, char session[ID_UUID_LE
 	return false;
 }
 
-/* The value of our key in /proc/PID/environ, borrowed from ${buf}; NULL when there is none. */
-static const char *environ_marker(pid_t pid, char *buf, size_t size)
+/* Bytes of /proc/PID/environ in ${buf}; -1 when it may not be read. */
+static ssize_t read_environ(const char *path, char *buf, size_t size)
 {
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
 	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
 	size_t used = 0;
 	ssize_t n;
-	while (fd >= 0 && used + 1 < size && (n = read(fd, buf + used, size - 1 - used)) > 0)
+	if (fd < 0)
+		return -1;
+	while (used + 1 < size && (n = read(fd, buf + used, size - 1 - used)) > 0)
 		used += (size_t)n;
 	buf[used] = '\0';
+	return (ssize_t)used;
+}
+
+/* The value of our key in the environment of ${pid}, borrowed from ${buf}; NULL when there is none. Of a process inside execve
+ * the kernel shows an empty one: it is asked again, for a leak may hide there. */
+static const char *environ_marker(pid_t pid, char *buf, size_t size)
+{
+	char path[64];
+	ssize_t used;
+	int64_t deadline = 0;
+	snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
+	while ((used = read_environ(path, buf, size)) == 0 && proc_has_environ(pid)) {
+		int64_t now = clock_mono_ms();
+		if (!deadline)
+			deadline = now + EXECVE_WAIT_MS;
+		else if (now > deadline)
+			return NULL;
+		sched_yield();
+	}
 	for (const char *p = buf; p < buf + used; p += strlen(p) + 1)
 		if (!strncmp(p, MARKER_KEY "=", sizeof(MARKER_KEY)))
 			return p + sizeof(MARKER_KEY);

@@ -3,6 +3,7 @@
 #include "sessions/marker.h"
 #include "sessions/test_sessions.h"
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -107,12 +108,52 @@ static void only_ours_is_touched(void **data)
 	waitpid(c, NULL, 0);
 }
 
-int main(void)
+/* Become this program again, ${times}: a process that is hardly ever anywhere but inside execve. */
+static int become_again(const char *program, const char *times)
 {
+	long n = strtol(times, NULL, 10);
+	cleanup_free char *left = mem_printf("%ld", n - 1);
+	if (n > 0)
+		execl(program, program, "again", left, NULL);
+	return 1;
+}
+
+/* The kernel shows no environment of a process between its old program and its new one. It is one of ours all the same. */
+static void nothing_hides_in_execve(void **data)
+{
+	(void)data;
+	enum { LOOKS = 300 };
+	char install[ID_UUID_LEN + 1];
+	id_uuid(install);
+	cleanup_free char *mine = mem_printf(MARKER_KEY "=%s." S1, install);
+	const char *argv[] = {proc_self(), "again", "1000000", NULL}, *env[] = {mine, NULL};
+	struct proc_spec spec = PROC_SPEC_INIT;
+	spec.argv = argv;
+	spec.env = env;
+	pid_t pid = 0;
+	int missed = 0;
+	struct err err = {0};
+	assert_ok(proc_spawn(&spec, &pid, err));
+	for (int i = 0; i < LOOKS; i++) {
+		cleanup_free struct marker_proc *list = NULL;
+		missed += marker_find(install, NULL, &list, &err) != 1;
+	}
+	assert_int_equal(marker_kill(install, NULL, 0, &err), 0);
+	int status = 0;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+	assert_int_equal(missed, 0);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "again"))
+		return become_again(argv[0], argv[2]);
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(parse),
 	        cmocka_unit_test(make),
 	        cmocka_unit_test(only_ours_is_touched),
+	        cmocka_unit_test(nothing_hides_in_execve),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
