@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 
 #define CHUNKED "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 #define REFUSED                                                                                              \
@@ -35,7 +36,7 @@ static void out_as_it_was_sent(void **state)
 		enum err_code code;
 	} cases[] = {
 	        {CHUNKED "3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n", "abcdefg", "", 0, ERR_NONE},
-	        {CHUNKED "3\r\nabc\r\n4\r\nde", "abc", "read /x y: Docker", -1, ERR_ENGINE},
+	        {CHUNKED "3\r\nabc\r\n4\r\nde", "abcde", "read /x y: Docker", -1, ERR_ENGINE},
 	        {REFUSED, "", "Could not find the file /x", -1, ERR_NOT_FOUND},
 	        {"garbage\r\n\r\n", "", "read /x y", -1, ERR_ENGINE},
 	};
@@ -45,8 +46,8 @@ static void out_as_it_was_sent(void **state)
 		char buf[64];
 		struct err err;
 		int rc = get(cases[c].wire, i % 2, 0, buf, sizeof(buf), &err);
-		if (rc != cases[c].rc || err.code != cases[c].code ||
-		    strncmp(buf, cases[c].got, strlen(cases[c].got)) || !strstr(err.msg, cases[c].says))
+		if (rc != cases[c].rc || err.code != cases[c].code || strcmp(buf, cases[c].got) ||
+		    !strstr(err.msg, cases[c].says))
 			fail_msg("%zu: %d '%s' %s: %s", c, rc, buf, err_name(err.code), err.msg);
 	}
 }
@@ -118,6 +119,7 @@ static void in_as_it_comes(void **state)
 	(void)state;
 	if (put("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 0, &err))
 		fail_msg("%s", err.msg);
+	assert_int_equal(engine.zeros, BODY); /* all of it */
 	/* refused before all of it was sent */
 	assert_int_equal(put(REFUSED, 0, &err), -1);
 	assert_int_equal(err.code, ERR_NOT_FOUND);
@@ -126,6 +128,23 @@ static void in_as_it_comes(void **state)
 	assert_int_equal(err.code, ERR_ENGINE);
 	assert_int_equal(put(NULL, stop, &err), -1);
 	assert_int_equal(err.code, ERR_CANCELLED);
+}
+
+/* The time to stop comes while nothing has come in for a while. */
+static void nothing_comes_in(void **state)
+{
+	struct err err = {0};
+	int ends[2];
+	const struct itimerspec soon = {.it_value.tv_nsec = 100 * 1000000};
+	cleanup_close int stop = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	(void)state;
+	assert_int_equal(timerfd_settime(stop, 0, &soon, NULL) | pipe2(ends, O_CLOEXEC), 0);
+	script(&(struct answer){NULL, 0, 0}, 1);
+	assert_int_equal(docker_archive_put("c", "/d", ends[0], stop, &err), -1);
+	assert_int_equal(err.code, ERR_CANCELLED);
+	played();
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static void users_by_name_and_number(void **state)
@@ -165,9 +184,8 @@ static void users_by_name_and_number(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(out_as_it_was_sent),
-	        cmocka_unit_test(nobody_reads_or_waits),
-	        cmocka_unit_test(in_as_it_comes),
+	        cmocka_unit_test(out_as_it_was_sent),       cmocka_unit_test(nobody_reads_or_waits),
+	        cmocka_unit_test(in_as_it_comes),           cmocka_unit_test(nothing_comes_in),
 	        cmocka_unit_test(users_by_name_and_number),
 	};
 	signal(SIGPIPE, SIG_IGN);

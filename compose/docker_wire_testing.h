@@ -23,7 +23,14 @@ static struct engine {
 	struct answer answers[4];
 	size_t n;
 	char requests[4][200]; /* first lines */
+	size_t zeros;          /* bytes 0 of the last request's body, however it was cut into chunks */
 } engine;
+
+static inline void count_zeros(const char *buf, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		engine.zeros += !buf[i];
+}
 
 static inline void give(int fd, const struct answer *a)
 {
@@ -38,8 +45,8 @@ static inline void give(int fd, const struct answer *a)
 	}
 	if (a->data)
 		shutdown(fd, SHUT_WR);
-	while (recv(fd, buf, sizeof(buf), 0) > 0)
-		continue;
+	for (ssize_t n; (n = recv(fd, buf, sizeof(buf), 0)) > 0;)
+		count_zeros(buf, (size_t)n);
 }
 
 static inline void *serve(void *arg)
@@ -54,6 +61,8 @@ static inline void *serve(void *arg)
 			i--;
 			continue;
 		}
+		engine.zeros = 0;
+		count_zeros(buf, (size_t)n);
 		buf[n] = '\0';
 		snprintf(engine.requests[i], sizeof(engine.requests[i]), "%.*s", (int)strcspn(buf, "\r"),
 		         buf);
