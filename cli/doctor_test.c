@@ -4,6 +4,7 @@
 #include "core/net.h"
 #include "core/text.h"
 #include "jobs/test_state.h"
+#include "sessions/host.h"
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -176,6 +177,54 @@ static void what_is_taken(void **data)
 	assert_non_null(strstr(json_text(find(r, "session ports"), "advice"), "SESSION_PORT_RANGE"));
 }
 
+static int memory_teardown(void **data)
+{
+	host_root = "";
+	return teardown(data);
+}
+
+/* Of the machine and of our control group, what leaves less; containers do not stand in ours. */
+static void the_memory(void **data)
+{
+	static const struct {
+		const char *engine, *each, *max, *state, *found, *advice;
+	} cases[] = {
+	        {"process", "512", "max", "ok", "2.0 GiB available: 4 sessions that use all of their 512 MiB",
+	         NULL},
+	        {"process", "512", "1073741824", "ok",
+	         "1023 MiB available in this control group: 1 sessions that use all of their 512 MiB", NULL},
+	        {"process", "512", "8589934592", "ok",
+	         "2.0 GiB available: 4 sessions that use all of their 512 MiB", NULL},
+	        {"process", "1024", "1073741824", "warn",
+	         "1023 MiB available in this control group: 0 sessions that use all of their 1024 MiB",
+	         "lower SESSION_MEMORY_MB"},
+	        {"process", "0", "1048576", "ok",
+	         "0 MiB available in this control group; sessions have no limit", NULL},
+	        {"compose", "512", "1073741824", "ok",
+	         "2.0 GiB available: 4 sessions that use all of their 512 MiB", NULL},
+	};
+	struct test_state *t = *data;
+	cleanup_free char *root = state_path(t->st, "host");
+	host_root = root;
+	test_put(t->st, "host/proc/self/cgroup", "0::/here\n");
+	test_put(t->st, "host/sys/fs/cgroup/here/memory.current", "1048576\n");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		test_put(t->st, "host/proc/meminfo", "MemAvailable: 2097152 kB\n");
+		test_put(t->st, "host/sys/fs/cgroup/here/memory.max", cases[i].max);
+		set(t, "ENGINE", cases[i].engine);
+		set(t, "SESSION_MEMORY_MB", cases[i].each);
+		cleanup_json cJSON *r = doctor_examine(t->cfg);
+		assert_state(r, "memory", cases[i].state);
+		assert_string_equal(json_text(find(r, "memory"), "found"), cases[i].found);
+		const char *advice = json_text(find(r, "memory"), "advice");
+		assert_int_equal(advice != NULL, cases[i].advice != NULL);
+		assert_true(!advice || strstr(advice, cases[i].advice));
+	}
+	test_put(t->st, "host/proc/meminfo", "MemFree: 1 kB\n");
+	cleanup_json cJSON *unknown = doctor_examine(t->cfg);
+	assert_state(unknown, "memory", "warn");
+}
+
 static void a_clock_in_the_past(void **data)
 {
 	struct test_state *t = *data;
@@ -240,6 +289,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(containers_need_docker, setup, teardown),
 	        cmocka_unit_test_setup_teardown(the_state_directory, setup, teardown),
 	        cmocka_unit_test_setup_teardown(what_is_taken, setup, teardown),
+	        cmocka_unit_test_setup_teardown(the_memory, setup, memory_teardown),
 	        cmocka_unit_test_setup_teardown(a_clock_in_the_past, setup, teardown),
 	        cmocka_unit_test_setup_teardown(the_engine_in_one_line, setup, teardown),
 	        cmocka_unit_test_setup_teardown(docker_that_hangs_costs_nothing, setup, teardown),

@@ -123,4 +123,12 @@ static inline char *test_file(struct state *st, const char *name)
 	return file_read(path, 10000, &text, NULL, &err) ? mem_strdup("") : text;
 }
 
+/* Write ${text} to a file of the state directory, whose folders are made. */
+static inline void test_put(struct state *st, const char *name, const char *text)
+{
+	cleanup_free char *path = state_path(st, "%s", name), *dir = mem_strdup(path);
+	*strrchr(dir, '/') = '\0';
+	assert_ok(dir_make(dir, 0700, err) || file_write(path, text, strlen(text), 0600, err));
+}
+
 #endif

@@ -7,18 +7,10 @@
 #define MIB (INT64_C(1) << 20)
 #define START(name) "{\"name\":\"" name "\"}"
 
-static void put(struct test_state *t, const char *path, const char *text)
-{
-	cleanup_free char *file = state_path(t->st, "host/%s", path), *dir = mem_strdup(file);
-	*strrchr(dir, '/') = '\0';
-	assert_ok(dir_make(dir, 0700, err));
-	assert_ok(file_write(file, text, strlen(text), 0600, err));
-}
-
 static void available(struct test_state *t, int64_t mib)
 {
 	cleanup_free char *text = mem_printf("MemAvailable: %lld kB\n", (long long)mib << 10);
-	put(t, "proc/meminfo", text);
+	test_put(t->st, "host/proc/meminfo", text);
 }
 
 /* Child processes see the same machine. */
@@ -160,12 +152,12 @@ static void memory_is_asked_for(void **data)
 static void control_groups_count_for_processes(void **data)
 {
 	struct test_state *t = *data;
-	put(t, "proc/self/cgroup", "0::/here\n");
-	put(t, "sys/fs/cgroup/here/memory.max", "67108864\n");
-	put(t, "sys/fs/cgroup/here/memory.current", "41943040\n");
+	test_put(t->st, "host/proc/self/cgroup", "0::/here\n");
+	test_put(t->st, "host/sys/fs/cgroup/here/memory.max", "67108864\n");
+	test_put(t->st, "host/sys/fs/cgroup/here/memory.current", "41943040\n");
 	refused(t, "session.start", START("one"), ERR_QUOTA,
 	        "of 24 MiB that this program's control group leaves, 0 are kept");
-	put(t, "sys/fs/cgroup/here/memory.stat", "inactive_file 16777216\n");
+	test_put(t->st, "host/sys/fs/cgroup/here/memory.stat", "inactive_file 16777216\n");
 	does(t, "session.start", START("one"));
 	stop_clean(t, "one");
 	assert_nothing_left(t);
