@@ -2,6 +2,7 @@
 #include "core/bell.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "jobs/state_private.h"
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
@@ -174,38 +175,6 @@ char *state_dir(const struct config *cfg)
 	return mem_printf("%s/%s", getcwd(cwd, sizeof(cwd)) ? cwd : "", relative);
 }
 
-static int read_install(struct state *st, const char *path, struct err *err)
-{
-	cleanup_free char *text = NULL;
-	if (file_read(path, 256, &text, NULL, err))
-		return -1;
-	text[strcspn(text, "\n")] = '\0';
-	if (!id_is_uuid(text))
-		return err_set(err, ERR_STATE,
-		               "%s does not hold a UUID: restore it from a backup, or remove it if no "
-		               "sessions are alive",
-		               path);
-	memcpy(st->install, text, sizeof(st->install));
-	return 0;
-}
-
-/* Read STATE_DIR/install, made on first use: written aside and linked, so that of two processes that start at once one
- * wins and both read the winner's. */
-static int take_install(struct state *st, struct err *err)
-{
-	char uuid[ID_UUID_LEN + 1];
-	cleanup_free char *path = state_path(st, "install");
-	if (path_exists(path))
-		return read_install(st, path, err);
-	id_uuid(uuid);
-	cleanup_free char *line = mem_printf("%s\n", uuid), *mine = state_path(st, "install.%s", uuid);
-	if (file_write(mine, line, strlen(line), 0600, err))
-		return -1;
-	int linked = link(mine, path) == 0 || errno == EEXIST ? 0 : err_sys(err, errno, "make %s", path);
-	unlink(mine);
-	return linked ? -1 : read_install(st, path, err);
-}
-
 int state_open(struct state **out, const struct config *cfg, struct err *err)
 {
 	struct state *st = mem_alloc(sizeof(*st));
@@ -218,7 +187,7 @@ int state_open(struct state **out, const struct config *cfg, struct err *err)
 		err_wrap(err, "state directory %s (set STATE_DIR to a directory you may write)", st->dir);
 		goto fail;
 	}
-	if (take_install(st, err) || db_open(&st->db, db_path, migrations, DB_NORMAL, err))
+	if (state_take_install(st, err) || db_open(&st->db, db_path, migrations, DB_NORMAL, err))
 		goto fail;
 	*out = st;
 	return 0;

@@ -108,6 +108,52 @@ static void a_damaged_id_is_refused(void **unused)
 	assert_int_equal(err.code, ERR_STATE);
 }
 
+static void lease(const char *session, const char *text)
+{
+	struct err err = {0};
+	cleanup_free char *at = mem_printf("%s/a/b/sessions/%s", dir, session),
+	                  *file = mem_printf("%s/lease.json", at);
+	assert_int_equal(dir_make(at, 0700, &err), 0);
+	assert_int_equal(file_write(file, text, strlen(text), 0600, &err), 0);
+}
+
+#define OLD "11111111-1111-4111-8111-111111111111"
+
+static void a_lost_id_is_read_back_from_the_sessions(void **unused)
+{
+	(void)unused;
+	struct err err = {0};
+	cleanup_state struct state *st = NULL, *again = NULL;
+	lease("demo", "{\"version\":1,\"install\":\"" OLD "\"}");
+	lease("damaged", "{\"version\":1,\"inst");
+	lease("odd", "{\"install\":7}");
+	lease("other", "{\"install\":\"" OLD "\"}");
+	assert_int_equal(state_open(&st, cfg, &err), 0);
+	assert_string_equal(st->install, OLD);
+	assert_int_equal(state_open(&again, cfg, &err), 0);
+	assert_string_equal(again->install, OLD);
+}
+
+/* Whichever it took, it would disown the other's. */
+static void sessions_of_two_installations_are_refused(void **unused)
+{
+	(void)unused;
+	struct err err = {0};
+	struct state *st = NULL;
+	cleanup_free char *file = mem_printf("%s/a/b/install", dir);
+	lease("demo", "{\"install\":\"" OLD "\"}");
+	lease("other", "{\"install\":\"22222222-2222-4222-8222-222222222222\"}");
+	assert_int_equal(state_open(&st, cfg, &err), -1);
+	assert_int_equal(err.code, ERR_STATE);
+	assert_non_null(strstr(err.msg, OLD));
+	assert_false(path_exists(file));
+	assert_int_equal(file_write(file, OLD "\n", ID_UUID_LEN + 1, 0600, &err), 0);
+	err_clear(&err);
+	assert_int_equal(state_open(&st, cfg, &err), 0);
+	assert_string_equal(st->install, OLD);
+	state_close(st);
+}
+
 static void a_database_of_a_newer_program_is_refused(void **unused)
 {
 	(void)unused;
@@ -150,6 +196,8 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(eight_processes_that_open_at_once_agree, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_file_in_place_of_the_directory_is_named, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_damaged_id_is_refused, setup, teardown),
+	        cmocka_unit_test_setup_teardown(a_lost_id_is_read_back_from_the_sessions, setup, teardown),
+	        cmocka_unit_test_setup_teardown(sessions_of_two_installations_are_refused, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_database_of_a_newer_program_is_refused, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("state", tests, NULL, NULL);

@@ -323,6 +323,22 @@ static void a_name_that_was_used_again(void **data)
 	assert_gone(t);
 }
 
+/* With the database the id by which all of it is known: the sessions' files have it. */
+static void the_installations_id_is_gone_too(void **data)
+{
+	struct test_state *t = *data;
+	cJSON_Delete(start(t, "demo", web_file));
+	char install[ID_UUID_LEN + 1];
+	memcpy(install, t->st->install, sizeof(install));
+	cleanup_free char *file = state_path(t->st, "install");
+	assert_int_equal(unlink(file), 0);
+	lose_database(t);
+	assert_string_equal(t->st->install, install);
+	reap(t, 0, 1, 0);
+	stop_gone(t, "demo");
+	assert_gone(t);
+}
+
 /* Docker does not answer: nothing is lost, crashed or an orphan for that. */
 static void a_silent_engine_proves_nothing(void **data)
 {
@@ -351,7 +367,7 @@ int main(int argc, char **argv)
 	        V1(what_never_ran_is_removed),      V1(the_database_alone_is_gone),
 	        V1(the_database_is_an_old_one),     V1(strangers_survive),
 	        V1(a_second_installation_survives), V1(a_name_that_was_used_again),
-	        V1(a_silent_engine_proves_nothing),
+	        V1(a_silent_engine_proves_nothing), V1(the_installations_id_is_gone_too),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
