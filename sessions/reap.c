@@ -191,17 +191,30 @@ static void look_foreign(const struct scan *scan, struct reap_plan *p)
 	}
 }
 
-static int look_leases(struct state *st, struct reap_plan *p, struct err *err)
+/* Whether ${session} has a row, failed ones too. Asked for in the order of the rows, where ${*at} is, it costs a comparison; out of
+ * order, or when its row is newer than the scan, a query. */
+static int has_row(struct state *st, const struct scan *scan, size_t *at, const char *session,
+                   struct err *err)
+{
+	const struct scan_session *s = scan->sessions;
+	while (*at < scan->n_sessions && strcmp(s[*at].row.uuid, session) < 0)
+		++*at;
+	if (*at < scan->n_sessions && s[*at].source == SCAN_ROW && !strcmp(s[*at].row.uuid, session))
+		return 1;
+	return store_has(st, session, err);
+}
+
+static int look_leases(struct state *st, const struct scan *scan, struct reap_plan *p, struct err *err)
 {
 	cleanup_query struct query q = QUERY_INIT;
-	if (db_query(st->db, &q, err,
-	             "SELECT DISTINCT session FROM leases WHERE session NOT IN (SELECT uuid FROM sessions)",
-	             ""))
+	size_t at = 0;
+	int rc, has = 1;
+	if (db_query(st->db, &q, err, "SELECT DISTINCT session FROM leases ORDER BY session", ""))
 		return -1;
-	int rc;
-	while ((rc = query_next(&q, err)) > 0)
-		add(p, REAP_LEASES, query_text(&q, 0), REASON_ORPHAN);
-	return rc;
+	while ((rc = query_next(&q, err)) > 0 && (has = has_row(st, scan, &at, query_text(&q, 0), err)) >= 0)
+		if (!has)
+			add(p, REAP_LEASES, query_text(&q, 0), REASON_ORPHAN);
+	return has < 0 ? -1 : rc;
 }
 
 int reap_look(struct state *st, bool expired, struct reap_plan *plan, struct err *err)
@@ -218,9 +231,10 @@ int reap_look(struct state *st, bool expired, struct reap_plan *plan, struct err
 	/* objects first: a directory or lease of theirs must outlive them */
 	look_orphans(&scan, plan);
 	look_foreign(&scan, plan);
+	if (rc == 0)
+		rc = look_leases(st, &scan, plan, err);
 	scan_close(&scan);
-	if (rc == 0 && look_leases(st, plan, err) == 0)
-		return 0;
-	reap_free(plan);
-	return -1;
+	if (rc)
+		reap_free(plan);
+	return rc;
 }

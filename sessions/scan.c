@@ -8,10 +8,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define STAMP_THREADS 4
+#define STAMP_THREAD_FILES 1000 /* a thread is worth its start from about this many on */
 
 /* -- engines -- */
 
@@ -75,11 +79,10 @@ static void take_file(struct scan *scan, struct state *st, struct scan_session *
 	                             .has_directory = true};
 }
 
-static int look_at(struct scan *scan, struct state *st, struct scan_session *owner, int root,
-                   const char *directory, struct err *err)
+static int look_at(struct scan *scan, struct state *st, struct scan_session *owner, const char *directory,
+                   int64_t stamp, struct err *err)
 {
 	const struct session_row *row = owner ? &owner->row : NULL;
-	int64_t stamp = lease_file_stamp(root, directory);
 	cleanup_json cJSON *file = NULL;
 	enum adopt_verdict verdict = row ? ADOPT_BEHIND : ADOPT_NOTHING;
 	if (owner)
@@ -99,17 +102,20 @@ static int look_at(struct scan *scan, struct state *st, struct scan_session *own
 	return 0;
 }
 
-/* Whose a directory is: the rows by the names of their directories, hashed. They move when sessions are added, so it has places. */
+/* Whose a directory is: the rows by the hashes of their directories' names, so that few rows are touched to find one. They move
+ * when sessions are added, so it has places. */
 struct owners {
 	const struct scan *scan;
-	size_t *places; /* of sessions, plus one; 0: free */
+	struct {
+		uint64_t hash;
+		size_t session; /* plus one; 0: free */
+	} * places;
 	size_t mask;
 };
 
-static size_t hash_of(const char *name)
+static size_t place_of(const struct owners *o, uint64_t hash)
 {
-	uint64_t h = text_hash(name);
-	return (size_t)(h ^ h >> 32);
+	return (size_t)(hash ^ hash >> 32) & o->mask;
 }
 
 static void owners_fill(struct owners *o, const struct scan *scan)
@@ -119,34 +125,101 @@ static void owners_fill(struct owners *o, const struct scan *scan)
 		o->mask = 2 * o->mask + 1;
 	o->places = mem_alloc((o->mask + 1) * sizeof(*o->places));
 	for (size_t i = 0; i < scan->n_sessions; i++) {
-		size_t at = hash_of(store_directory(&scan->sessions[i].row)) & o->mask;
-		while (o->places[at])
+		uint64_t hash = text_hash(store_directory(&scan->sessions[i].row));
+		size_t at = place_of(o, hash);
+		while (o->places[at].session)
 			at = (at + 1) & o->mask;
-		o->places[at] = i + 1;
+		o->places[at].hash = hash;
+		o->places[at].session = i + 1;
 	}
 }
 
 /* SIZE_MAX: nobody's. */
 static size_t owner_of(const struct owners *o, const char *directory)
 {
-	for (size_t at = hash_of(directory) & o->mask; o->places[at]; at = (at + 1) & o->mask)
-		if (!strcmp(store_directory(&o->scan->sessions[o->places[at] - 1].row), directory))
-			return o->places[at] - 1;
+	uint64_t hash = text_hash(directory);
+	for (size_t at = place_of(o, hash); o->places[at].session; at = (at + 1) & o->mask) {
+		size_t i = o->places[at].session - 1;
+		if (o->places[at].hash == hash &&
+		    !strcmp(store_directory(&o->scan->sessions[i].row), directory))
+			return i;
+	}
 	return SIZE_MAX;
 }
 
-static int read_each(struct scan *scan, struct state *st, DIR *dir, struct err *err)
+/* What is in the directory of all sessions, and the stamp of each lease file: -1 without one. */
+struct listing {
+	char **names;
+	int64_t *stamps;
+	size_t n;
+};
+
+static void listing_free(struct listing *l)
 {
-	struct owners owners;
+	for (size_t i = 0; i < l->n; i++)
+		free(l->names[i]);
+	free(l->names);
+	free(l->stamps);
+}
+
+static void list_names(struct listing *l, DIR *dir)
+{
 	struct dirent *e;
-	int rc = 0;
-	owners_fill(&owners, scan);
-	while (rc == 0 && (e = readdir(dir))) {
+	size_t room = 0;
+	while ((e = readdir(dir))) {
 		if (e->d_name[0] == '.')
 			continue;
-		size_t owner = owner_of(&owners, e->d_name);
-		rc = look_at(scan, st, owner == SIZE_MAX ? NULL : &scan->sessions[owner], dirfd(dir),
-		             e->d_name, err);
+		if (l->n == room)
+			l->names = mem_resize(l->names, room = room ? 2 * room : 16, sizeof(*l->names));
+		l->names[l->n++] = mem_strdup(e->d_name);
+	}
+}
+
+struct part {
+	const struct listing *of;
+	int root;
+	size_t from, to;
+	pthread_t thread;
+	bool running;
+};
+
+static void *read_part(void *arg)
+{
+	const struct part *p = arg;
+	for (size_t i = p->from; i < p->to; i++)
+		p->of->stamps[i] = lease_file_stamp(p->root, p->of->names[i]);
+	return NULL;
+}
+
+/* Half the time of a look at many sessions is the kernel's, finding their files: it does so for several threads at once. */
+static void read_stamps(struct listing *l, int root)
+{
+	struct part parts[STAMP_THREADS];
+	size_t n = l->n / STAMP_THREAD_FILES + 1;
+	n = n < STAMP_THREADS ? n : STAMP_THREADS;
+	l->stamps = mem_alloc((l->n + 1) * sizeof(*l->stamps));
+	for (size_t i = 0; i < n; i++) {
+		parts[i] =
+		        (struct part){.of = l, .root = root, .from = l->n * i / n, .to = l->n * (i + 1) / n};
+		parts[i].running =
+		        i + 1 < n && pthread_create(&parts[i].thread, NULL, read_part, &parts[i]) == 0;
+		if (!parts[i].running)
+			read_part(&parts[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (parts[i].running)
+			pthread_join(parts[i].thread, NULL);
+}
+
+static int look_at_each(struct scan *scan, struct state *st, const struct listing *l, struct err *err)
+{
+	struct owners owners;
+	int rc = 0;
+	owners_fill(&owners, scan);
+	for (size_t i = 0; i < l->n && rc == 0; i++) {
+		size_t owner = owner_of(&owners, l->names[i]);
+		rc = look_at(scan, st, owner == SIZE_MAX ? NULL : &scan->sessions[owner], l->names[i],
+		             l->stamps[i], err);
 	}
 	free(owners.places);
 	return rc;
@@ -155,11 +228,15 @@ static int read_each(struct scan *scan, struct state *st, DIR *dir, struct err *
 static int read_directories(struct scan *scan, struct state *st, struct err *err)
 {
 	cleanup_free char *path = state_path(st, "sessions");
+	struct listing listing = {0};
 	DIR *dir = opendir(path);
 	if (!dir) /* before the first session there is none */
 		return errno == ENOENT ? 0 : err_sys(err, errno, "list %s", path);
-	int rc = read_each(scan, st, dir, err);
+	list_names(&listing, dir);
+	read_stamps(&listing, dirfd(dir));
 	closedir(dir);
+	int rc = look_at_each(scan, st, &listing, err);
+	listing_free(&listing);
 	return rc;
 }
 

@@ -133,7 +133,8 @@ static const char *const filters[] = {
         [STORE_ALIVE] = COLUMNS "WHERE state <> 'failed' ORDER BY created_at, uuid",
         [STORE_ALL] = COLUMNS "ORDER BY created_at, uuid",
         [STORE_WARM] = COLUMNS "WHERE pool <> '' AND state <> 'failed' ORDER BY created_at, uuid",
-        [STORE_SCAN] = FEW_COLUMNS "WHERE state <> 'failed'",
+        /* `+`: not by an index of those that are alive, as nearly all are, for each would be sought on its own */
+        [STORE_SCAN] = FEW_COLUMNS "WHERE +state <> 'failed' ORDER BY uuid",
         [STORE_OLD_FAILED] = COLUMNS "WHERE state = 'failed' AND created_at < ? ORDER BY created_at, uuid",
 };
 

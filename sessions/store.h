@@ -27,7 +27,7 @@ struct session_row {
 #define cleanup_row __attribute__((cleanup(store_row_free)))
 void store_row_free(struct session_row *row);
 
-/* Which rows store_rows gives. STORE_SCAN: alive ones in any order, without owner, reason, error, spec and chat. */
+/* Which rows store_rows gives. STORE_SCAN: alive ones by uuid, without owner, reason, error, spec and chat. */
 enum store_filter { STORE_ALIVE, STORE_ALL, STORE_OLD_FAILED, STORE_WARM, STORE_SCAN };
 
 /** Insert ${row} (state `creating`). Within a transaction of the caller's, who also takes the leases. ERR_EXISTS when a
