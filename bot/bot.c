@@ -15,6 +15,7 @@
 #include "core/mem.h"
 #include "core/mutant.h"
 #include "core/proc.h"
+#include "jobs/state_watch.h"
 #include <inttypes.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -309,7 +310,10 @@ static int run(struct main *m, struct err *err)
 	loop_timer_set(m->greet, 0, 0);
 	loop_timer_set(m->prune, PRUNE_MS, PRUNE_MS);
 	loop_on_signal(bot->loop, on_signal, m);
+	struct state_watch *watch = state_watch_new(bot->st, bot->loop);
 	loop_run(bot->loop);
+	if (state_watch_end(watch, err))
+		return -1;
 	if (m->failure.code)
 		*err = m->failure;
 	return m->failure.code ? -1 : 0;

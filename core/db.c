@@ -199,6 +199,12 @@ void db_close(struct db *db)
 	free(db);
 }
 
+bool db_moved(struct db *db)
+{
+	int moved = 0;
+	return sqlite3_file_control(db->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved;
+}
+
 static int step(sqlite3_stmt *stmt)
 {
 	int rc = db_hook ? db_hook(sqlite3_sql(stmt)) : SQLITE_OK;

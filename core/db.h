@@ -24,6 +24,10 @@ int db_open(struct db **db, const char *path, const char *const *migrations, enu
             struct err *err);
 void db_close(struct db *db);
 
+/** Whether the file that ${db} has open is no longer the one of its path: it was removed or moved, or another was put in its place.
+ * What is written then is lost, and what others write is not seen. */
+bool db_moved(struct db *db);
+
 /* Called before each step of a statement when not NULL; a result code of SQLite other than 0 is what the step gives instead: how
  * tests fail, and kill a process, at every one of them. */
 extern int (*db_hook)(const char *sql);

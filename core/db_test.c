@@ -368,6 +368,25 @@ static int write_two(struct db *db)
 }
 
 /* Whatever fails, all of a transaction is there or nothing. */
+/* As somebody does who restores a backup under a process that runs. */
+static void sees_that_its_file_is_another(void **state)
+{
+	(void)state;
+	cleanup_free char *old = mem_printf("%s.old", path);
+	struct db *db = opened(migrations);
+	run(db, "INSERT INTO notes (body) VALUES ('first')");
+	assert_false(db_moved(db));
+	assert_int_equal(rename(path, old), 0);
+	assert_true(db_moved(db));
+	db_close(opened(migrations));
+	assert_true(db_moved(db));
+	assert_int_equal(rename(old, path), 0);
+	assert_false(db_moved(db));
+	assert_int_equal(unlink(path), 0);
+	assert_true(db_moved(db));
+	db_close(db);
+}
+
 static void every_statement_may_fail(void **state)
 {
 	(void)state;
@@ -405,6 +424,7 @@ int main(void)
 	        TEST(same_sql_in_use_twice),
 	        TEST(more_statements_than_the_cache),
 	        TEST(transactions_do_not_nest),
+	        TEST(sees_that_its_file_is_another),
 	        TEST(every_statement_may_fail),
 	};
 	return cmocka_run_group_tests_name("core/db", tests, NULL, NULL);

@@ -7,6 +7,7 @@
 #include "gateway/health.h"
 #include "gateway/questions.h"
 #include "gateway/server.h"
+#include "jobs/state_watch.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ struct gateway {
 	struct access access;
 	struct server *server;
 	struct http_server *http;
+	struct state_watch *watch;
 };
 
 static void on_asks_closed(void *arg)
@@ -95,10 +97,12 @@ int gateway_main(const struct config *cfg, struct err *err)
 	int failed = open_parts(&g, cfg, err) || listen_both(&g, cfg, err);
 	if (!failed) {
 		loop_on_signal(g.hub.loop, on_signal, &g);
+		g.watch = state_watch_new(g.hub.st, g.hub.loop);
 		log_info("listening on %s, WebSocket port %d, health port %d", g.access.host,
 		         server_port(g.server), http_server_port(g.http));
 		proc_ready();
 		loop_run(g.hub.loop);
+		failed = state_watch_end(g.watch, err);
 		log_info("stopped");
 	}
 	gateway_close(&g);

@@ -32,9 +32,8 @@ static void owner_of(const struct state *st, const char *directory, char uuid[ID
 	struct err ignored = {0};
 	size_t len = 0;
 	cleanup_free char *path = state_path(st, "sessions/%s/lease.json", directory), *text = NULL;
-	cleanup_json cJSON *file = file_read(path, LEASE_MAX, &text, &len, &ignored)
-	                                   ? NULL
-	                                   : json_parse(text, len, &ignored);
+	cleanup_json cJSON *file =
+	        file_read(path, LEASE_MAX, &text, &len, &ignored) ? NULL : json_parse(text, len, &ignored);
 	const char *install = json_text_or(file, "install", "");
 	uuid[0] = '\0';
 	if (id_is_uuid(install))
@@ -56,7 +55,8 @@ static int ask_sessions(const struct state *st, const char *path, char uuid[ID_U
 		owner_of(st, e->d_name, one);
 		if (one[0] && uuid[0] && strcmp(one, uuid) != 0)
 			rc = err_set(err, ERR_STATE,
-			             "%s is gone, and the sessions beside it are of several installations (%s, %s): "
+			             "%s is gone, and the sessions beside it are of several installations "
+			             "(%s, %s): "
 			             "restore it from a backup, or write the right one into it",
 			             path, uuid, one);
 		else if (one[0])

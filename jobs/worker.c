@@ -5,6 +5,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "jobs/state_watch.h"
 #include "jobs/worker_private.h"
 #include <fcntl.h>
 #include <stdlib.h>
@@ -241,6 +242,7 @@ int worker_main(struct state *st, const struct job_kind *const *kinds, const str
 	w.bell_watch = loop_watch_new(w.loop, bell_fd(w.bell), rung, &w);
 	w.slow = loop_timer_new(w.loop, slow_tick, &w);
 	w.soon = loop_timer_new(w.loop, look_now, &w);
+	struct state_watch *watch = state_watch_new(st, w.loop);
 	struct tick *ticks = ticks_new(&w, tasks, &n);
 	job_lock_sweep(st);
 	look(&w);
@@ -248,6 +250,7 @@ int worker_main(struct state *st, const struct job_kind *const *kinds, const str
 	log_info("worker runs up to %d jobs at once", w.places);
 	proc_ready();
 	loop_run(w.loop);
+	int rc = state_watch_end(watch, err);
 	close_all(&w, ticks, n);
-	return 0;
+	return rc;
 }

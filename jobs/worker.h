@@ -16,7 +16,8 @@ struct worker_task {
 };
 
 /** Run until SIGTERM. At the end running children are left to finish; the next worker adopts them. ERR_BUSY when
- * another worker of this state directory runs (flock on worker.lock). Metrics and health on METRICS_PORT belong to `up`. */
+ * another worker of this state directory runs (flock on worker.lock), ERR_STATE once its database is another (jobs/state_watch.h).
+ * Metrics and health on METRICS_PORT belong to `up`. */
 int worker_main(struct state *st, const struct job_kind *const *kinds, const struct worker_task *const *tasks,
                 struct err *err);
 

@@ -1,6 +1,7 @@
 /* Real processes: this program starts itself as worker, and that one starts it as the children of jobs. */
 #include "core/log.h"
 #include "core/proc.h"
+#include "jobs/state_watch.h"
 #include "jobs/test_state.h"
 #include "jobs/worker.h"
 #include "jobs/worker_private.h"
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define ALARM_S 20 /* for what ends by itself, or never */
 #define GRACE_MS 300
 
 struct fixture {
@@ -433,6 +435,23 @@ static void test_tasks(void **data)
 	assert_int_equal(id, 2);
 }
 
+/* It would look at rows that nobody else sees, for ever. */
+static void test_database_replaced(void **data)
+{
+	struct fixture *f = *data;
+	cleanup_free char *path = state_path(f->t.st, "codefoundry.db"), *old = state_path(f->t.st, "old.db");
+	start_worker(f);
+	assert_ok(db_backup(f->t.st->db, old, err));
+	assert_int_equal(rename(old, path), 0);
+	alarm(ALARM_S);
+	assert_int_equal(test_wait_end(f->worker), err_exit_code(ERR_STATE));
+	alarm(0);
+	test_state_disconnect(&f->t);
+	test_state_connect(&f->t);
+	start_worker(f);
+	wait_state(f, enqueue(f, "echo", NULL), "done");
+}
+
 /* -- this program in its other parts -- */
 
 static int other(int argc, char **argv)
@@ -447,6 +466,7 @@ static int other(int argc, char **argv)
 	}
 	test_state_connect(&t);
 	worker_grace_ms = GRACE_MS;
+	state_watch_ms = 50;
 	if (getenv("TEST_BELL_ONLY"))
 		worker_slow_ms = 3600000;
 	log_open("test", LOG_DEBUG);
@@ -485,6 +505,7 @@ int main(int argc, char **argv)
 	        TEST(test_cannot_begin),
 	        TEST(test_tasks),
 	        TEST(test_old_locks_are_removed),
+	        TEST(test_database_replaced),
 	};
 	return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
 }
