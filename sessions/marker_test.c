@@ -2,12 +2,16 @@
 #include "core/mem.h"
 #include "sessions/marker.h"
 #include "sessions/test_sessions.h"
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define NOBODY 65534
 #define OURS "11111111-1111-4111-8111-111111111111"
 #define THEIRS "22222222-2222-4222-8222-222222222222"
 #define S1 "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
@@ -54,17 +58,32 @@ static void make(void **data)
 	unsetenv(MARKER_KEY);
 }
 
-/* `sleep` with a marker. It is only waited for, never relied on to end. */
-static pid_t marked(const char *marker)
+/* A program with a marker, gone at the latest when this one ends. ${out} is its standard output. */
+static pid_t spawn(const char *marker, const char *const *argv, int out)
 {
 	cleanup_free char *var = mem_printf(MARKER_KEY "=%s", marker);
-	const char *argv[] = {"sleep", "600", NULL}, *env[] = {var, NULL};
+	const char *env[] = {var, NULL};
 	struct proc_spec spec = PROC_SPEC_INIT;
 	spec.argv = argv;
 	spec.env = env;
+	spec.out = out;
+	spec.die_with_parent = true;
 	pid_t pid = 0;
 	assert_ok(proc_spawn(&spec, &pid, err));
 	return pid;
+}
+
+/* It is only waited for, never relied on to end. */
+static pid_t marked(const char *marker)
+{
+	return spawn(marker, (const char *[]){"sleep", "600", NULL}, PROC_NULL);
+}
+
+static void end(pid_t pid)
+{
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 }
 
 static void only_ours_is_touched(void **data)
@@ -100,12 +119,124 @@ static void only_ours_is_touched(void **data)
 	assert_int_equal(waitpid(c, NULL, WNOHANG), 0);
 	/* without a grace it is KILL at once */
 	assert_int_equal(marker_kill(install, NULL, 0, &err), 0);
-	int status = 0;
-	assert_int_equal(waitpid(b, &status, 0), b);
-	assert_int_equal(WTERMSIG(status), SIGKILL);
-	assert_int_equal(waitpid(c, NULL, WNOHANG), 0);
-	kill(c, SIGKILL);
-	waitpid(c, NULL, 0);
+	assert_int_equal(test_wait_end(b), 128 + SIGKILL);
+	end(c);
+}
+
+/* Said that TERM is waited for; ends with 7, ${ms} after it came. */
+static int end_slowly(const char *ms)
+{
+	sigset_t term;
+	int sig;
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_BLOCK, &term, NULL);
+	if (write(STDOUT_FILENO, "\n", 1) != 1 || sigwait(&term, &sig))
+		return 1;
+	poll(NULL, 0, (int)strtol(ms, NULL, 10));
+	return 7;
+}
+
+static pid_t slow(const char *marker, const char *ms)
+{
+	int ends[2];
+	char said;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid_t pid = spawn(marker, (const char *[]){proc_self(), "slowly", ms, NULL}, ends[1]);
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &said, 1), 1);
+	close(ends[0]);
+	return pid;
+}
+
+/* Whoever is told to go has the grace to do so, and no more. */
+static void asked_first_then_killed(void **data)
+{
+	(void)data;
+	char install[ID_UUID_LEN + 1];
+	id_uuid(install);
+	cleanup_free char *polite = mem_printf("%s." S1, install), *deaf = mem_printf("%s." S2, install);
+	pid_t a = slow(polite, "100"), b = slow(deaf, "600000");
+	assert_ok(marker_kill(install, S1, 20000, err));
+	assert_int_equal(test_wait_end(a), 7);
+	assert_ok(marker_kill(install, S2, 100, err));
+	assert_int_equal(test_wait_end(b), 128 + SIGKILL);
+}
+
+/* `sleep` with a marker, of another user; it runs when this returns. */
+static pid_t marked_by_another(const char *marker)
+{
+	cleanup_free char *var = mem_printf(MARKER_KEY "=%s", marker);
+	char *env[] = {var, NULL}, said;
+	int ends[2];
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (setresuid(NOBODY, NOBODY, NOBODY) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0)
+			execle("/bin/sleep", "sleep", "600", NULL, env);
+		_exit(write(ends[1], "!", 1) != 1);
+	}
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &said, 1), 0);
+	close(ends[0]);
+	return pid;
+}
+
+/* Anybody may write our name into his environment, and who looks may have it in his own. */
+static void others_and_oneself_are_left_alone(void **data)
+{
+	(void)data;
+	char install[ID_UUID_LEN + 1];
+	id_uuid(install);
+	cleanup_free char *mine = mem_printf("%s." S1, install);
+	pid_t self = spawn(mine, (const char *[]){proc_self(), "find", install, NULL}, PROC_NULL);
+	assert_int_equal(test_wait_end(self), 0);
+	if (geteuid() != 0) {
+		print_message("skipped: only root can start a process of another user\n");
+		skip();
+	}
+	pid_t other = marked_by_another(mine);
+	cleanup_free struct marker_proc *list = NULL;
+	struct err err = {0};
+	assert_int_equal(marker_find(install, NULL, &list, &err), 0);
+	assert_ok(marker_kill(install, NULL, 0, err));
+	end(other);
+}
+
+static int times_told(const cJSON *foreign, const char *name)
+{
+	int n = 0;
+	const cJSON *one;
+	cJSON_ArrayForEach(one, foreign) n += !strcmp(json_text_or(one, "name", ""), name);
+	return n;
+}
+
+/* Each once, so many as are asked for, with nothing in it that steers a terminal; not what we run in ourselves. */
+static void strangers_are_told(void **data)
+{
+	(void)data;
+	char install[ID_UUID_LEN + 1], other[ID_UUID_LEN + 1];
+	id_uuid(install);
+	id_uuid(other);
+	cleanup_free char *strange = mem_printf("%s." S1, other), *around = mem_printf("%s." S2, other),
+	                  *red = mem_printf("%s.\033[31m", other), *plain = mem_printf("%s. [31m", other);
+	pid_t pids[] = {marked(strange), marked(strange), marked(around), marked(red)};
+	cleanup_free struct marker_proc *list = NULL;
+	cleanup_json cJSON *foreign = json_array(), *few = json_array();
+	int64_t total = 0;
+	struct err err = {0};
+	setenv(MARKER_KEY, around, 1);
+	assert_int_equal(marker_survey(install, &list, 1000, foreign, &total, &err), 0);
+	assert_int_equal(total, cJSON_GetArraySize(foreign));
+	assert_int_equal(times_told(foreign, strange), 1);
+	assert_int_equal(times_told(foreign, around), 0);
+	assert_int_equal(times_told(foreign, plain), 1);
+	assert_int_equal(marker_survey(install, &list, 1, few, &total, &err), 0);
+	assert_int_equal(cJSON_GetArraySize(few), 1);
+	assert_true(total >= 2);
+	unsetenv(MARKER_KEY);
+	for (size_t i = 0; i < ARRAY_LEN(pids); i++)
+		end(pids[i]);
 }
 
 /* Become this program again, ${times}: a process that is hardly ever anywhere but inside execve. */
@@ -125,34 +256,40 @@ static void nothing_hides_in_execve(void **data)
 	enum { LOOKS = 300 };
 	char install[ID_UUID_LEN + 1];
 	id_uuid(install);
-	cleanup_free char *mine = mem_printf(MARKER_KEY "=%s." S1, install);
-	const char *argv[] = {proc_self(), "again", "1000000", NULL}, *env[] = {mine, NULL};
-	struct proc_spec spec = PROC_SPEC_INIT;
-	spec.argv = argv;
-	spec.env = env;
-	pid_t pid = 0;
+	cleanup_free char *mine = mem_printf("%s." S1, install);
+	pid_t pid = spawn(mine, (const char *[]){proc_self(), "again", "1000000", NULL}, PROC_NULL);
 	int missed = 0;
 	struct err err = {0};
-	assert_ok(proc_spawn(&spec, &pid, err));
 	for (int i = 0; i < LOOKS; i++) {
 		cleanup_free struct marker_proc *list = NULL;
 		missed += marker_find(install, NULL, &list, &err) != 1;
 	}
 	assert_int_equal(marker_kill(install, NULL, 0, &err), 0);
-	int status = 0;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(WTERMSIG(status), SIGKILL);
+	assert_int_equal(test_wait_end(pid), 128 + SIGKILL);
 	assert_int_equal(missed, 0);
+}
+
+/* How many there are for a process that is one of them. */
+static int find(const char *install)
+{
+	struct err err = {0};
+	cleanup_free struct marker_proc *list = NULL;
+	return marker_find(install, NULL, &list, &err);
 }
 
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "again"))
 		return become_again(argv[0], argv[2]);
+	if (argc == 3)
+		return strcmp(argv[1], "find") ? end_slowly(argv[2]) : find(argv[2]);
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(parse),
 	        cmocka_unit_test(make),
 	        cmocka_unit_test(only_ours_is_touched),
+	        cmocka_unit_test(asked_first_then_killed),
+	        cmocka_unit_test(others_and_oneself_are_left_alone),
+	        cmocka_unit_test(strangers_are_told),
 	        cmocka_unit_test(nothing_hides_in_execve),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
