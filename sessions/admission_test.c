@@ -243,9 +243,18 @@ static void disk_is_asked_for(void **data)
 	refused(t, "session.start", START("one"), ERR_QUOTA, "MiB are free where the state directory is");
 	refused(t, "session.start", START("one"), ERR_QUOTA,
 	        "and 16777216 must be left to start a session (SESSION_DISK_RESERVE_MB)");
+	assert_nothing_left(t);
 	assert_ok(admission_disk(t->st, "it", "/nonexistent/at/all", err));
-	test_sessions_set(t, "SESSION_DISK_RESERVE_MB", "0");
-	assert_ok(admission_disk(t->st, "it", t->dir, err));
+	struct err err = {0};
+	assert_int_equal(admission_disk(t->st, "it", "/dev/null/at/all", &err), -1);
+	assert_string_equal(err.msg, "it /dev/null/at/all: Not a directory");
+	test_sessions_set(t, "SESSION_DISK_RESERVE_MB", "0"); /* not even looked at */
+	assert_ok(admission_disk(t->st, "it", "/dev/null/at/all", err));
+	/* who could make room is said */
+	does(t, "session.start", "{\"name\":\"one\",\"services\":[\"gateway\"]}");
+	test_sessions_set(t, "SESSION_DISK_RESERVE_MB", "16777216");
+	refused(t, "session.start", START("two"), ERR_QUOTA, "; alive: one (cli:test, running, ");
+	stop_clean(t, "one");
 	assert_nothing_left(t);
 }
 

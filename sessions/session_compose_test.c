@@ -327,6 +327,12 @@ static void disk_is_full(void **data)
 	start_refused(t, "demo", parallel_file, ERR_QUOTA, "MiB are free where the state directory is");
 	assert_gone(t);
 	small_disk(t, NULL);
+	/* there is room for the state, but not where the engine keeps what is its */
+	setenv("SESSION_DISK_RESERVE_MB", "16777216", 1);
+	small_disk(t, "size=64t");
+	start_refused(t, "demo", parallel_file, ERR_QUOTA, "MiB are free where Docker's data is");
+	assert_gone(t);
+	small_disk(t, NULL);
 
 	/* it fills up in the middle, and even the database cannot be written any more: nothing runs on, also before there is
 	 * room again */
