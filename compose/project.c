@@ -354,6 +354,25 @@ static cJSON *resolve(struct load *l, struct err *err)
 	return tool->json ? json_parse(out, strlen(out), err) : read_v1(l, out, err);
 }
 
+/* The tools take a profile that no service has for one of nobody, and start less than was asked for. Those of COMPOSE_PROFILES may be meant for
+ * other files. */
+static int check_asked(const struct load *l, const cJSON *resolved, struct err *err)
+{
+	const cJSON *asked, *service;
+	cJSON_ArrayForEach(asked, l->ask->profiles)
+	{
+		const char *name = asked->valuestring;
+		bool known = !strcmp(name, "*");
+		cJSON_ArrayForEach(service, json_at(resolved, "services")) known |=
+		        json_has_text(json_at(service, "profiles"), name);
+		if (!known)
+			return err_set(err, ERR_NOT_FOUND,
+			               "%s: no service has profile '%s': look for `profiles:` in the file",
+			               project_label(l->ask->files), name);
+	}
+	return 0;
+}
+
 /* -- what is told of it -- */
 
 static void note_name(const struct load *l, cJSON *findings)
@@ -437,6 +456,10 @@ cJSON *project_load(const struct project_ask *ask, struct err *err)
 	if (project)
 		return project;
 	cJSON *resolved = resolve(&l, err);
+	if (resolved && check_asked(&l, resolved, err)) {
+		cJSON_Delete(resolved);
+		return NULL;
+	}
 	project = resolved ? project_freeze(resolved, tool->name, ask->files, ask->allow, err) : NULL;
 	if (!project)
 		return NULL;

@@ -215,6 +215,7 @@ static void profiles_are_chosen(void **data)
 	              {"*", NULL, "ai debug web "},
 	              {"", "debug", "debug web "},
 	              {"", "", "web "},
+	              {"", "debug,of-another-file", "debug web "},
 	              {"all", "debug", "ai web "}};
 	for (size_t i = 0; i < ARRAY_LEN(generations); i++) {
 		struct provider p = generation(i);
@@ -228,17 +229,35 @@ static void profiles_are_chosen(void **data)
 			if (strcmp(got, chosen[k].want) != 0)
 				fail_msg("%s: --profile %s: %s", p.name, chosen[k].asked, got);
 		}
-		cleanup_json cJSON *odd = cJSON_Parse("[\"a,b\"]");
-		cleanup_free char *cache = mem_printf("%s/cache", d->path);
+	}
+	unlink(env);
+}
+
+static void profiles_that_are_none(void **data)
+{
+	struct test_dir *d = *data;
+	cleanup_free char *file = test_dir_write(d, "docker-compose.yml",
+	                                         "services:\n  web: {image: x}\n"
+	                                         "  debug: {image: x, profiles: [debug]}\n"),
+	                  *cache = mem_printf("%s/cache", d->path);
+	static const struct {
+		const char *asked, *says;
+		enum err_code code;
+	} bad[] = {{"[\"a,b\"]", "'a,b' is no name of a profile", ERR_INVALID},
+	           {"[\"debgu\"]", "docker-compose.yml: no service has profile 'debgu'", ERR_NOT_FOUND},
+	           {"[\"debug\",\"web\"]", "no service has profile 'web'", ERR_NOT_FOUND}};
+	for (size_t i = 0; i < ARRAY_LEN(generations) * ARRAY_LEN(bad); i++) {
+		struct provider p = generation(i / ARRAY_LEN(bad));
+		cleanup_json cJSON *asked = cJSON_Parse(bad[i % ARRAY_LEN(bad)].asked);
 		struct err err = {0};
 		assert_null(project_load(&(struct project_ask){.provider = &p,
 		                                               .files = (const char *const[]){file, NULL},
-		                                               .profiles = odd,
+		                                               .profiles = asked,
 		                                               .cache_dir = cache},
 		                         &err));
-		assert_int_equal(err.code, ERR_INVALID);
+		assert_int_equal(err.code, bad[i % ARRAY_LEN(bad)].code);
+		assert_non_null(strstr(err.msg, bad[i % ARRAY_LEN(bad)].says));
 	}
-	unlink(env);
 }
 
 /* 1.29 would refuse the name and ignore the configs. */
@@ -280,9 +299,10 @@ static void what_version_1_lacks(void **data)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        in_dir(both_find_the_same),   in_dir(the_file_is_named),         in_dir(external_ones_stay),
-	        in_dir(a_fixed_subnet_stays), in_dir(host_network_has_no_ports), in_dir(profiles_are_chosen),
-	        in_dir(what_version_1_lacks),
+	        in_dir(both_find_the_same),        in_dir(the_file_is_named),
+	        in_dir(external_ones_stay),        in_dir(a_fixed_subnet_stays),
+	        in_dir(host_network_has_no_ports), in_dir(profiles_are_chosen),
+	        in_dir(profiles_that_are_none),    in_dir(what_version_1_lacks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
