@@ -22,6 +22,7 @@
 #define START_TIMEOUT_MS 30000
 #define STOP_TIMEOUT_MS 30000
 #define ASK_MS 5000
+#define LOST_MS 1000 /* before its parts see that their database was moved, and make another */
 #define LAST_LINES 3
 
 /* The supervisor itself, until it is told to end. */
@@ -39,6 +40,7 @@ static int run_foreground(const struct config *cfg, const char *dir, bool echo, 
 		struct supervisor_options options = {.dir = plane.dir,
 		                                     .echo = echo,
 		                                     .env = (const char *const *)plane.env,
+		                                     .lost_ms = LOST_MS,
 		                                     .keep_orphans = true};
 		rc = supervisor_run(plane.services, plane.n, &options, err);
 	}

@@ -110,6 +110,15 @@ void supervisor_shutdown(struct supervisor *sv)
 	supervisor_changed(sv);
 }
 
+static void look(void *arg)
+{
+	struct supervisor *sv = arg;
+	if (sv->stopping || control_reachable(sv->control))
+		return;
+	sv->lost = true;
+	supervisor_shutdown(sv);
+}
+
 static void on_signal(void *arg)
 {
 	supervisor_shutdown(arg);
@@ -167,6 +176,9 @@ static int begin(struct supervisor *sv, const struct supervisor_service *specs, 
 	if (uv_signal_init(loop_uv(sv->loop), &sv->child) || uv_signal_start(&sv->child, on_child, SIGCHLD))
 		return err_set(err, ERR_FAILED, "cannot watch for the end of children");
 	loop_on_signal(sv->loop, on_signal, sv);
+	sv->look = loop_timer_new(sv->loop, look, sv);
+	if (sv->options->lost_ms)
+		loop_timer_set(sv->look, sv->options->lost_ms, sv->options->lost_ms);
 	return 0;
 }
 
@@ -186,8 +198,11 @@ int supervisor_run(const struct supervisor_service *services, size_t n,
 		if (!sv.drained)
 			drain(); /* a second signal: no time for manners */
 	}
+	if (sv.lost)
+		rc = err_set(err, ERR_STATE, "%s was removed or moved: all in it is ended", options->dir);
 	for (size_t i = 0; i < n; i++)
 		service_free(&sv.services[i]);
+	loop_timer_free(sv.look);
 	control_close(sv.control);
 	loop_close(sv.loop);
 	control_free(sv.control);

@@ -23,12 +23,14 @@ struct supervisor_options {
 	const char *const *env; /* for all services */
 	int64_t log_max_bytes;  /* a service's log is rotated once (.1) past it; 0: 8 MiB */
 	int64_t stop_ms;        /* TERM to KILL; 0: 5 s */
+	int64_t lost_ms;        /* look so often whether ${dir} is still where clients look; 0: never */
 	bool keep_orphans; /* what the services leave running is not ours to end: jobs and sessions outlive `up` */
 };
 
 /**
  * Start the ${n} services, in order but without waiting between them, and run until a `shutdown` request, SIGTERM or
- * SIGINT; then stop them in reverse order, kill whatever else descends from us (unless keep_orphans), and return 0. All is borrowed.
+ * SIGINT; then stop them in reverse order, kill whatever else descends from us (unless keep_orphans), and return 0. When ${dir} was
+ * removed or moved and lost_ms is set, the same is done, and -1 with ERR_STATE returned: nobody could end it otherwise. All is borrowed.
  */
 int supervisor_run(const struct supervisor_service *services, size_t n,
                    const struct supervisor_options *options, struct err *err);

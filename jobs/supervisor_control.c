@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define CLIENTS_MAX 64
@@ -15,7 +16,7 @@
 
 struct control {
 	struct supervisor *sv;
-	char *dir; /* where the socket is */
+	char *dir, *lock_path; /* where the socket is */
 	int lock, fd;
 	struct loop_watch *watch;
 	struct client *clients;
@@ -181,12 +182,20 @@ int control_open(struct control **out, struct supervisor *sv, struct err *err)
 	struct control *c = mem_alloc(sizeof(*c));
 	c->sv = sv;
 	c->dir = mem_strdup(dir);
+	c->lock_path = TAKE(lock_path);
 	c->lock = TAKE_FD(lock);
 	c->fd = fd;
 	c->watch = loop_watch_new(sv->loop, fd, accept_client, c);
 	c->flush = loop_timer_new(sv->loop, give_up, c);
 	*out = c;
 	return 0;
+}
+
+bool control_reachable(const struct control *c)
+{
+	struct stat ours, there;
+	return fstat(c->lock, &ours) == 0 && stat(c->lock_path, &there) == 0 && ours.st_ino == there.st_ino &&
+	       ours.st_dev == there.st_dev;
 }
 
 /* An answer lets the client's next line in, which may change any other: then the list is walked anew. Closed clients
@@ -225,7 +234,8 @@ void control_close(struct control *c)
 {
 	if (!c)
 		return;
-	supervisor_socket_unlink(c->dir);
+	if (control_reachable(c)) /* else another's may stand there by now */
+		supervisor_socket_unlink(c->dir);
 	loop_watch_free(c->watch);
 	loop_timer_free(c->flush);
 	close(c->fd);
@@ -240,5 +250,6 @@ void control_free(struct control *c)
 	if (!c)
 		return;
 	free(c->dir);
+	free(c->lock_path);
 	free(c);
 }

@@ -57,7 +57,8 @@ struct supervisor {
 	size_t n;
 	uv_signal_t child;
 	struct control *control;
-	bool stopping, drained;
+	struct loop_timer *look;
+	bool stopping, drained, lost;
 };
 
 /* -- supervisor.c -- */
@@ -81,6 +82,8 @@ const char *service_state_name(enum service_state state);
 /* -- supervisor_control.c -- */
 int control_open(struct control **control, struct supervisor *sv, struct err *err);
 void control_changed(struct control *control);
+/** Whether the folder is still there under its name, and still ours. */
+bool control_reachable(const struct control *control);
 /** All is gone: answer who asked for the shutdown, then call ${done}, which is called within a second in any case. */
 void control_finish(struct control *control, loop_fn *done, void *arg);
 /** Close all handles; the memory is needed until the loop is closed, then comes control_free. */

@@ -6,6 +6,7 @@
 #include "core/str.h"
 #include "jobs/supervisor.h"
 #include "jobs/supervisor_private.h"
+#include "jobs/supervisor_testing.h"
 #include "jobs/test_state.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -25,120 +26,6 @@ struct fixture {
 	pid_t pid;
 	int out; /* what the supervisor's stderr said */
 };
-
-/* -- the services -- */
-
-static const char *service_name;
-
-static void on_term(int sig)
-{
-	(void)sig;
-	cleanup_free char *path = mem_printf("%s/order", getenv("TEST_DIR"));
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
-	if (write(fd, service_name, 1) < 0)
-		_exit(9);
-	_exit(0);
-}
-
-static void pause_for_ever(void)
-{
-	for (;;)
-		pause();
-}
-
-/* A daemon of the worst kind: own session, deaf to everything but KILL. */
-static void orphan(void)
-{
-	int up[2];
-	char c;
-	if (pipe(up))
-		_exit(9);
-	if (fork() == 0) {
-		setsid();
-		for (int s = 1; s < 32; s++)
-			signal(s, SIG_IGN);
-		if (fork() == 0 && write(up[1], "x", 1) != 1)
-			_exit(9);
-		pause_for_ever();
-	}
-	if (read(up[0], &c, 1) != 1)
-		_exit(9);
-}
-
-/* Returns how often this was called for ${name} in the directory of the test. */
-static int count(const char *name)
-{
-	cleanup_free char *path = mem_printf("%s/count-%s", getenv("TEST_DIR"), name);
-	int fd = open(path, O_RDWR | O_CREAT | O_APPEND, 0600);
-	if (write(fd, "x", 1) != 1)
-		_exit(9);
-	return (int)lseek(fd, 0, SEEK_END);
-}
-
-static int service(const char *name, const char *mode)
-{
-	service_name = name;
-	printf("%s runs with %s %s\n", name, getenv("COMMON"), getenv("OWN"));
-	fflush(stdout);
-	if (!strcmp(mode, "config")) {
-		fprintf(stderr, "BAD_KEY: what is this?\n");
-		return 3;
-	}
-	if (!strcmp(mode, "crash"))
-		return 7;
-	if (!strcmp(mode, "heal") && count(name) < 3)
-		abort();
-	if (!strcmp(mode, "orphan"))
-		orphan();
-	if (!strcmp(mode, "shout")) {
-		cleanup_free char *line = mem_alloc(20001);
-		memset(line, 'a', 20000);
-		printf("%s\nlast words", line);
-		fflush(stdout);
-	}
-	if (!strcmp(mode, "chatty"))
-		for (int i = 0; i < 200; i++)
-			printf("line %d of many that fill the file\n", i);
-	fflush(stdout);
-	signal(SIGTERM, !strcmp(mode, "stubborn") ? SIG_IGN : on_term);
-	if (strcmp(mode, "mute"))
-		proc_ready();
-	pause_for_ever();
-	return 0;
-}
-
-/* supervise DIR name=mode… */
-static int supervise(int argc, char **argv)
-{
-	struct err err = {0};
-	struct supervisor_service services[8] = {0};
-	const char *args[8][5];
-	static const char *const own[] = {"OWN=1", "COMMON=replaced", NULL};
-	static const char *const common[] = {"COMMON=2", NULL};
-	size_t n = 0;
-	for (int i = 3; i < argc && n < 8; i++, n++) {
-		char *mode = strchr(argv[i], '=');
-		*mode++ = '\0';
-		memcpy(args[n], ((const char *[]){proc_self(), "service", argv[i], mode, NULL}),
-		       sizeof(args[n]));
-		if (!strcmp(mode, "missing"))
-			args[n][0] = "/nonexistent/program";
-		services[n] = (struct supervisor_service){.name = argv[i],
-		                                          .argv = args[n],
-		                                          .env = n ? NULL : own,
-		                                          .no_ready = !strcmp(mode, "mute")};
-	}
-	struct supervisor_options options = {.dir = argv[2],
-	                                     .echo = true,
-	                                     .env = common,
-	                                     .log_max_bytes = 4096,
-	                                     .stop_ms = 300,
-	                                     .keep_orphans = getenv("KEEP_ORPHANS") != NULL};
-	if (supervisor_run(services, n, &options, &err) == 0)
-		return 0;
-	fprintf(stderr, "%s\n", err.msg);
-	return err_exit_code(err.code);
-}
 
 /* -- helpers -- */
 
@@ -181,6 +68,7 @@ static int teardown(void **data)
 		kill(f->pid, SIGTERM);
 		test_wait_end(f->pid);
 	}
+	unsetenv("LOST_MS");
 	if (f->out >= 0)
 		close(f->out);
 	assert_int_equal(survivors(f), 0);
@@ -539,6 +427,28 @@ static void test_supervisor_killed(void **data)
 	do_call(f, "{\"op\":\"wait\"}");
 }
 
+/* Nobody could end it any more, and the next one would find its ports taken. What stands there by now is not its to remove. */
+static void test_moved(void **data)
+{
+	struct fixture *f = *data;
+	cleanup_free char *away = mem_printf("%s.away", f->dir),
+	                  *socket = mem_printf("%s/control.sock", f->dir);
+	setenv("LOST_MS", "20", 1);
+	START(f, "a=ready");
+	do_call(f, "{\"op\":\"wait\"}");
+	assert_int_equal(rename(f->dir, away), 0);
+	assert_ok(dir_make(f->dir, 0700, err));
+	assert_ok(file_write(socket, "another's", 9, 0600, err));
+	alarm(PATIENCE_MS / 1000);
+	assert_int_equal(test_wait_end(f->pid), err_exit_code(ERR_STATE));
+	alarm(0);
+	f->pid = 0;
+	assert_true(path_exists(socket));
+	assert_int_equal(survivors(f), 0);
+	assert_ok(tree_remove(f->dir, err));
+	assert_int_equal(rename(away, f->dir), 0);
+}
+
 static void test_logs(void **data)
 {
 	struct fixture *f = *data;
@@ -592,6 +502,7 @@ int main(int argc, char **argv)
 	        TEST(test_clients),
 	        TEST(test_two_supervisors),
 	        TEST(test_supervisor_killed),
+	        TEST(test_moved),
 	        TEST(test_logs),
 	};
 	return cmocka_run_group_tests_name("supervisor", tests, NULL, NULL);
