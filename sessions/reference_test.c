@@ -29,6 +29,14 @@ static void listed_in_its_shape(void **data)
 	assert_string_equal(text,
 	                    "{\"sessions\":{\"demo\":{\"name\":\"demo\",\"started\":\"2026-01-31T12:00:00Z\","
 	                    "\"compose_file\":\"\",\"status\":\"creating\"}}}");
+	/* its file, once it is written; no warm ones, which are nobody's */
+	cleanup_free char *written = state_path(t->st, "sessions/demo/override.yml");
+	test_put(t->st, "sessions/demo/override.yml", "{}");
+	insert(t, "warm");
+	assert_ok(db_run(t->st->db, err, "UPDATE sessions SET pool = 'recipe' WHERE name = 'warm'", ""));
+	cleanup_json cJSON *later = reference_list(t->st, &err);
+	assert_int_equal(cJSON_GetArraySize(json_at(later, "sessions")), 1);
+	assert_string_equal(json_text(later, "sessions.demo.compose_file"), written);
 	/* what was written can be read, and is here */
 	cleanup_json cJSON *plan = reference_plan(t->st, file, &err);
 	assert_int_equal(cJSON_GetArraySize(plan), 1);
