@@ -8,7 +8,7 @@
 /* What the counting engine has, and was asked. */
 static struct box {
 	int containers, networks;
-	bool stubborn, deaf, kept, told, late, dead, race;
+	bool stubborn, deaf, kept, told, late, dead, race, ill, heard;
 	char orphan[ID_UUID_LEN + 1];
 	int stops, listings, questions;
 } box;
@@ -76,8 +76,24 @@ static bool box_alive(struct state *st, const struct session_row *row)
 
 static cJSON *box_services(struct state *st, const struct session_row *row)
 {
+	cJSON *list = json_array(), *one = json_object();
 	(void)st, (void)row;
-	return json_array();
+	json_add_text(one, "name", "lid");
+	json_add_text(one, "state", box.ill ? "starting" : "ready");
+	cJSON_AddItemToArray(list, one);
+	return list;
+}
+
+/* Nothing ever happens to its services that it would tell of, but somebody rings. */
+static int box_await(struct state *st, const struct session_row *row, int64_t since_ms, int fd,
+                     int64_t timeout_ms, struct err *err)
+{
+	struct pollfd bell = {.fd = fd, .events = POLLIN};
+	(void)row, (void)since_ms, (void)err;
+	state_ring(st);
+	box.heard = poll(&bell, 1, (int)timeout_ms) == 1;
+	box.ill = false;
+	return 0;
 }
 
 static int64_t box_used_at(struct state *st, const struct session_row *row)
@@ -126,6 +142,7 @@ static const struct engine counting = {.name = "box",
                                        .left = box_left,
                                        .alive = box_alive,
                                        .services = box_services,
+                                       .await = box_await,
                                        .used_at = box_used_at,
                                        .found = box_found};
 
@@ -377,6 +394,20 @@ static void files_are_named_in_a_terminal_only(void **data)
 	assert_nothing_left(t);
 }
 
+/* What is done to the session itself only the bell tells. */
+static void who_waits_hears_the_bell(void **data)
+{
+	struct test_state *t = *data;
+	cleanup_json cJSON *session = NULL;
+	does(t, "session.start", "{\"name\":\"demo\"}");
+	box.ill = true;
+	assert_ok(session_await(t->st, "demo", SESSION_GOAL_HEALTHY, 5000, &session, err));
+	assert_true(box.heard);
+	assert_string_equal(json_text(session, "state"), "running");
+	does(t, "session.stop", "{\"name\":\"demo\"}");
+	assert_nothing_left(t);
+}
+
 #define B(name) cmocka_unit_test_setup_teardown(name, box_setup, teardown)
 
 int main(int argc, char **argv)
@@ -393,6 +424,7 @@ int main(int argc, char **argv)
 	        B(engines_are_asked_once),
 	        B(rows_of_an_unknown_engine),
 	        B(files_are_named_in_a_terminal_only),
+	        B(who_waits_hears_the_bell),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
