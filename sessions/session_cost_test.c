@@ -100,6 +100,27 @@ static void of_containers(void **data)
 	assert_gone(t);
 }
 
+/* Each copy of a service has what it uses itself: the first of two runs a second program. */
+static void of_copies(void **data)
+{
+	struct test_state *t = *data;
+	int64_t pids = 0;
+	const cJSON *one;
+	cJSON_Delete(start(t, "demo",
+	                   "services:\n"
+	                   "  web:\n    image: '@'\n    stop_signal: SIGKILL\n    deploy: {replicas: 2}\n"
+	                   "    command: [sh, -c, 'mkdir /data/first && { sleep 1001 & }; touch "
+	                   "/data/$$HOSTNAME; exec sleep 1000']\n"
+	                   "    healthcheck: {test: 'test -e /data/$$HOSTNAME', interval: 1s}\n"
+	                   "    volumes: ['data:/data']\nvolumes:\n  data: {}\n"));
+	cleanup_json cJSON *s = show(t, "demo");
+	assert_int_equal(cJSON_GetArraySize(json_at(s, "services")), 2);
+	cJSON_ArrayForEach(one, json_at(s, "services")) pids += json_int(one, "pids", 0);
+	assert_int_equal(pids, 3);
+	stop_gone(t, "demo");
+	assert_gone(t);
+}
+
 static void of_processes(void **data)
 {
 	struct test_state *t = *data;
@@ -123,6 +144,6 @@ int main(int argc, char **argv)
 {
 	if (argc > 1)
 		return again_main(argc, argv);
-	const struct CMUnitTest tests[] = {V1(of_containers), T(of_processes)};
+	const struct CMUnitTest tests[] = {V1(of_containers), V1(of_copies), T(of_processes)};
 	return cmocka_run_group_tests_name("session_cost", tests, group_setup, group_teardown);
 }
