@@ -106,6 +106,22 @@ static void always(const cJSON *value, const struct place *p)
 		hit(p, cJSON_IsString(value) ? value->valuestring : NULL);
 }
 
+/* Anything but an empty list. */
+static void requests(const cJSON *value, const struct place *p)
+{
+	if (!cJSON_IsArray(value) || value->child)
+		always(value, p);
+}
+
+#define RESERVED "resources.reservations.devices"
+
+static void reserved_devices(const cJSON *value, const struct place *p)
+{
+	const cJSON *devices = json_at(value, RESERVED);
+	if (cJSON_IsArray(devices) && devices->child)
+		hit(p, RESERVED);
+}
+
 /* What it is called outside stands beside it, or in it in older files. */
 static void external(const cJSON *value, const struct place *p)
 {
@@ -376,6 +392,9 @@ static const struct rule rules[] = {
          "leave it out, or add the one harmless capability it needs"},
         {LINT_DEVICES, "services", "devices", each, NOT_ISOLATED, "leave the devices out for sessions"},
         {LINT_DEVICES, "services", "device_cgroup_rules", each, NOT_ISOLATED,
+         "leave the devices out for sessions"},
+        {LINT_DEVICES, "services", "gpus", requests, NOT_ISOLATED, "leave the devices out for sessions"},
+        {LINT_DEVICES, "services", "deploy", reserved_devices, NOT_ISOLATED,
          "leave the devices out for sessions"},
         {LINT_CAPABILITY, "services", "cap_add", strong_capability, NOT_ISOLATED, "take it out of cap_add"},
         {LINT_UNCONFINED, "services", "security_opt", unconfined, "takes the machine's protection away",
