@@ -187,8 +187,14 @@ int state_open(struct state **out, const struct config *cfg, struct err *err)
 		err_wrap(err, "state directory %s (set STATE_DIR to a directory you may write)", st->dir);
 		goto fail;
 	}
-	if (state_take_install(st, err) || db_open(&st->db, db_path, migrations, DB_NORMAL, err))
+	if (state_take_install(st, err))
 		goto fail;
+	if (db_open(&st->db, db_path, migrations, DB_NORMAL, err)) {
+		if (err->code == ERR_DB)
+			err_wrap(err, "the database cannot be used (without a backup: move it away, then "
+			              "`codefoundry session reap` brings the sessions back)");
+		goto fail;
+	}
 	*out = st;
 	return 0;
 fail:

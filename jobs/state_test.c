@@ -169,6 +169,24 @@ static void a_database_of_a_newer_program_is_refused(void **unused)
 	assert_non_null(strstr(err.msg, "newer"));
 }
 
+/* Its rows stand in the sessions' files as well, so whoever has no backup needs none. */
+static void a_damaged_database_may_be_moved_away(void **unused)
+{
+	(void)unused;
+	struct err err = {0};
+	struct state *st = NULL;
+	char noise[8192];
+	memset(noise, 'x', sizeof(noise));
+	cleanup_free char *sub = mem_printf("%s/a/b", dir), *file = mem_printf("%s/codefoundry.db", sub);
+	assert_int_equal(dir_make(sub, 0700, &err), 0);
+	assert_int_equal(file_write(file, noise, sizeof(noise), 0600, &err), 0);
+	assert_int_equal(state_open(&st, cfg, &err), -1);
+	assert_int_equal(err.code, ERR_DB);
+	assert_non_null(strstr(err.msg, "codefoundry.db is damaged: restore it from a backup"));
+	assert_non_null(strstr(err.msg, "move it away"));
+	assert_non_null(strstr(err.msg, "session reap"));
+}
+
 static void without_a_home_it_is_not_in_tmp(void **unused)
 {
 	(void)unused;
@@ -196,6 +214,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(eight_processes_that_open_at_once_agree, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_file_in_place_of_the_directory_is_named, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_damaged_id_is_refused, setup, teardown),
+	        cmocka_unit_test_setup_teardown(a_damaged_database_may_be_moved_away, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_lost_id_is_read_back_from_the_sessions, setup, teardown),
 	        cmocka_unit_test_setup_teardown(sessions_of_two_installations_are_refused, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_database_of_a_newer_program_is_refused, setup, teardown),
