@@ -1,6 +1,7 @@
 /* When sessions end, who is spared, and what a clock that jumps does to them. The wall clock of this process is moved. */
 #include "sessions/clock_watch.h"
 #include "sessions/expiry.h"
+#include "sessions/lease_file.h"
 #include "sessions/test_expiry.h"
 
 static int64_t held(struct test_state *t)
@@ -62,7 +63,7 @@ static void what_is_used_lives_on(void **data)
 	struct test_state *t = *data;
 	int64_t now = clock_now_ms();
 	const char *reason = NULL;
-	add_session(t, "demo", now - 2 * HOUR, HOUR, 3 * HOUR);
+	add_session(t, "demo", now - 2 * HOUR, HOUR, 2 * HOUR + 30 * MIN);
 	assert_ok(db_run(t->st->db, err, "UPDATE sessions SET state = 'running'", ""));
 	cleanup_row struct session_row row = {0};
 	assert_ok(store_by_name(t->st, "demo", &row, err));
@@ -74,7 +75,10 @@ static void what_is_used_lives_on(void **data)
 	assert_ok(dir_make(dir, 0700, err));
 	assert_ok(file_write(db, "x", 1, 0600, err));
 	assert_int_equal(due(t, &row, now, &reason), 0);
-	assert_in_range(row.expires_at, now + HOUR - MIN, now + HOUR); /* its greatest age */
+	assert_int_equal(row.expires_at, now + 30 * MIN); /* its greatest age */
+	cleanup_json cJSON *file = NULL;
+	assert_ok(lease_file_read(t->st, "demo", &file, err));
+	assert_int_equal(json_int(file, "session.expires_at", 0), row.expires_at);
 	assert_int_equal(due(t, &row, now + HOUR + 1, &reason), 1);
 	assert_string_equal(reason, "expired");
 	/* done "in the future": the clock went back since */
@@ -143,11 +147,11 @@ static void a_jump_forward_kills_nothing_at_once(void **data)
 	clock_ahead_ms += MIN;
 	assert_int_equal(held(t), until);
 	assert_reaps(t, 0);
-	clock_ahead_ms += 2 * MIN;
+	clock_ahead_ms += MIN; /* still no jump */
 	assert_int_equal(held(t), until);
 	/* what passes meanwhile passes on both clocks */
 	assert_ok(db_run(t->st->db, err, "UPDATE clock SET boot_ms = boot_ms - 600000", ""));
-	clock_ahead_ms += 8 * MIN;
+	clock_ahead_ms += 9 * MIN;
 	assert_int_equal(held(t), 0);
 	cleanup_json cJSON *end = run(t, "session.reap", "{}");
 	assert_string_equal(json_text(only_removed(end), "reason"), "expired");
@@ -208,6 +212,7 @@ static void a_jump_backward_makes_nothing_immortal(void **data)
 	assert_in_range(demo.created_at, now, now + MIN);
 	assert_int_equal(demo.hard_expires_at - demo.created_at, 24 * HOUR);
 	assert_in_range(demo.expires_at, now + HOUR, now + HOUR + MIN);
+	assert_in_range(demo.used_at, now, now + MIN);
 	/* made before now: its age was right */
 	assert_int_equal(older.hard_expires_at - older.created_at, 5000 * HOUR);
 	assert_true(older.created_at < now - HOUR / 2);
