@@ -173,6 +173,55 @@ static void the_higher_generation_is_right(void **data)
 	assert_row(t, uuid, "state", "failed");
 }
 
+/* Of two sessions that were called so, the later one is there. */
+static void the_later_of_two_is_there(void **data)
+{
+	struct test_state *t = *data;
+	char file[ID_UUID_LEN + 1], row[ID_UUID_LEN + 1];
+	make(t, "elder", 10, file);
+	forget(t, file);
+	make(t, "elder", 20, row);
+	assert_int_equal(adopt(t, "elder", "elder"), 0);
+	assert_row(t, row, "state", "stopped");
+	assert_row(t, file, "state", "none");
+	make(t, "later", 30, file);
+	forget(t, file);
+	make(t, "later", 20, row);
+	assert_int_equal(adopt(t, "later", "later"), 1);
+	assert_row(t, file, "name", "later");
+	assert_row(t, file, "state", "stopped");
+}
+
+static struct state *another; /* a connection, until it has been used */
+
+/* Somebody else writes the row just before it is replaced. */
+static int overtake(const char *sql)
+{
+	if (!another || strcmp(sql, "BEGIN IMMEDIATE") != 0)
+		return 0;
+	struct state *st = TAKE(another);
+	assert_ok(
+	        db_run(st->db, err, "UPDATE sessions SET reason = 'newer', generation = generation + 5", ""));
+	state_close(st);
+	return 0;
+}
+
+static void who_was_faster_is_left(void **data)
+{
+	struct test_state *t = *data;
+	char uuid[ID_UUID_LEN + 1];
+	make(t, "demo", 10, uuid);
+	assert_ok(lease_file_write(t->st, uuid, err));
+	assert_ok(db_run(t->st->db, err, "UPDATE sessions SET generation = generation - 1", ""));
+	assert_ok(state_open(&another, t->cfg, err));
+	db_hook = overtake;
+	int rc = adopt(t, "demo", "demo");
+	db_hook = NULL;
+	assert_null(another);
+	assert_int_equal(rc, 0);
+	assert_row(t, uuid, "reason", "newer");
+}
+
 /* A file that the tables do not take changes nothing at all. */
 static void what_does_not_fit_changes_nothing(void **data)
 {
@@ -200,10 +249,9 @@ static void what_does_not_fit_changes_nothing(void **data)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        T(what_overlaps_has_one_owner),
-	        T(old_rows_give_way),
-	        T(the_higher_generation_is_right),
-	        T(what_does_not_fit_changes_nothing),
+	        T(what_overlaps_has_one_owner),    T(old_rows_give_way),
+	        T(the_higher_generation_is_right), T(the_later_of_two_is_there),
+	        T(who_was_faster_is_left),         T(what_does_not_fit_changes_nothing),
 	};
 	return cmocka_run_group_tests_name("sessions/adopt", tests, NULL, NULL);
 }
