@@ -192,6 +192,29 @@ static void assert_messages(const cJSON *list, const char *wanted)
 	assert_string_equal(str_text(&got), wanted);
 }
 
+/* Where it is near the beginning, and a time. */
+static void an_entry_has_the_time_that_it_begins_with(void **data)
+{
+	static const struct {
+		const char *text, *ts;
+	} cases[] = {
+	        {"{\"ts\":\"2026-01-01T00:00:01.000Z\",\"msg\":\"x\"}", "2026-01-01T00:00:01.000Z"},
+	        {"{\"level\":\"info\",\"ts\":\"2026-01-01T00:00:01.000Z\"}", "2026-01-01T00:00:01.000Z"},
+	        {"{\"ts\":\"yesterday\"}", NULL},
+	        {"{\"ts\":", NULL},
+	        {"plain", NULL},
+	        {"somebody quoted at length, sixty characters and a few more: "
+	         "{\"x\":{\"ts\":\"2026-01-01T00:00:01.000Z\"}}",
+	         NULL},
+	};
+	(void)data;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		cleanup_json cJSON *entry = logs_entry(cases[i].text);
+		assert_string_equal(json_text(entry, "msg"), cases[i].text);
+		assert_string_equal(json_text_or(entry, "ts", ""), cases[i].ts ? cases[i].ts : "");
+	}
+}
+
 static void merged_by_time(void **data)
 {
 	static const struct {
@@ -250,6 +273,7 @@ static void cut_by_age_and_number(void **data)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(an_entry_has_the_time_that_it_begins_with),
 	        cmocka_unit_test(merged_by_time),
 	        cmocka_unit_test(cut_by_age_and_number),
 	        cmocka_unit_test_setup_teardown(the_last_ones_and_what_comes, setup, teardown),

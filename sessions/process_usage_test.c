@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ static void burn(int64_t ms)
 static void work(int fd)
 {
 	pid_t pid = fork();
+	prctl(PR_SET_NAME, ") S 1 1 1 1 (1)"); /* it may call itself anything */
 	if (pid == 0) {
 		burn(BURNT_MS);
 		_exit(0);
