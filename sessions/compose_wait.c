@@ -180,7 +180,9 @@ static int judge_running(struct vigil *v, struct watch *w, const cJSON *containe
 	if (!strcmp(health, "unhealthy")) {
 		const cJSON *log = json_at(container, "State.Health.Log");
 		const cJSON *last = cJSON_GetArrayItem(log, cJSON_GetArraySize(log) - 1);
-		return failed(w, err, "its healthcheck fails: %.100s", json_text_or(last, "Output", ""));
+		const char *said = json_text_or(last, "Output", "");
+		return failed(w, err, "its healthcheck fails%s%.100s", *said ? ": " : " and says nothing",
+		              said);
 	}
 	w->healthy = w->healthy || !strcmp(health, "healthy");
 	if (!w->healthy)

@@ -180,6 +180,11 @@ static const struct failure {
          "    healthcheck: {test: 'echo coughs; false', interval: 1s, retries: 1}\n",
          ERR_FAILED,
          {"service web failed: its healthcheck fails: coughs", "last words"}},
+        {"quiet",
+         "services:\n  web:\n    image: '@'\n    stop_signal: SIGKILL\n    command: [sleep, '1000']\n"
+         "    healthcheck: {test: [CMD, 'false'], interval: 1s, retries: 1}\n",
+         ERR_FAILED,
+         {"service web failed: its healthcheck fails and says nothing"}},
         {"dies",
          "services:\n  web:\n    image: '@'\n    command: [sh, -c, 'echo cannot bind; exit 3']\n"
          "  other:\n" SLEEPS,
@@ -216,7 +221,7 @@ static const struct failure {
          {"63 is the most"}},
 };
 
-#define AT_ONCE 4
+#define AT_ONCE 3
 _Static_assert(ARRAY_LEN(failures) % AT_ONCE == 0, "each batch is full");
 
 static void assert_failed(struct test_state *t, const struct failure *f, int64_t id)
