@@ -77,6 +77,23 @@ static void test_run_in_turn(void **data)
 	assert_job(t->st, 3, JOB_CANCELLED, ERR_CANCELLED, "the terminal that asked for it went away");
 }
 
+/* No worker is there to notice that the one before it died. */
+static void test_run_after_one_that_died(void **data)
+{
+	struct test_state *t = *data;
+	pid_t first = start("run", "wait");
+	test_wait_job(t->st, "stage = 'waiting'");
+	pid_t second = start("run", "echo");
+	test_wait_job(t->st,
+	              "id = 2 AND EXISTS (SELECT 1 FROM job_events WHERE text LIKE 'waiting for job 1 %')");
+	kill(first, SIGKILL);
+	test_wait_end(first);
+	test_wait_job(t->st, "id = 2 AND state = 'done'");
+	assert_int_equal(test_wait_end(second), 0);
+	assert_job(t->st, 1, JOB_FAILED, ERR_FAILED, "interrupted: the terminal that ran it went away");
+	assert_notes(t->st, "undone", "2\n");
+}
+
 struct watched {
 	struct str said;
 	pid_t pid; /* told to end once it waits */
@@ -164,12 +181,9 @@ int main(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "job"))
 		return job_testing_child(argv[2], argv[3]);
-	const struct CMUnitTest tests[] = {TEST(test_run),
-	                                   TEST(test_run_interrupted),
-	                                   TEST(test_run_killed),
-	                                   TEST(test_run_in_turn),
-	                                   TEST(test_follow),
-	                                   TEST(test_retry),
-	                                   TEST(test_recover_forgets)};
+	const struct CMUnitTest tests[] = {
+	        TEST(test_run),         TEST(test_run_interrupted),         TEST(test_run_killed),
+	        TEST(test_run_in_turn), TEST(test_run_after_one_that_died), TEST(test_follow),
+	        TEST(test_retry),       TEST(test_recover_forgets)};
 	return cmocka_run_group_tests_name("job_terminal", tests, NULL, NULL);
 }

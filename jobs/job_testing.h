@@ -136,6 +136,7 @@ static inline pid_t start(const char *how, const char *what)
 	struct proc_spec spec = PROC_SPEC_INIT;
 	spec.argv = argv;
 	spec.out = PROC_NULL;
+	spec.die_with_parent = true;
 	pid_t pid = 0;
 	assert_ok(proc_spawn(&spec, &pid, err));
 	return pid;
