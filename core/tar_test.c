@@ -382,6 +382,34 @@ static void it_can_be_stopped(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* POSIX.1-2001, ustar: where each field stands; what has no room is nothing, an extended header says it. */
+static void a_header_says_what_has_room(void **data)
+{
+	static const struct {
+		int64_t size, mtime;
+		const char *size_text, *mtime_text;
+	} cases[] = {
+	        {5, 8, "00000000005", "00000000010"},
+	        {(INT64_C(1) << 33) - 1, 0, "77777777777", "00000000000"},
+	        {INT64_C(1) << 33, -1, "00000000000", "00000000000"},
+	};
+	(void)data;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		char block[TAR_BLOCK];
+		tar_header(&(struct tar_entry){.path = "a",
+		                               .type = '0',
+		                               .mode = 0106755,
+		                               .uid = INT64_C(1) << 40,
+		                               .size = cases[i].size,
+		                               .mtime_s = cases[i].mtime},
+		           block);
+		assert_string_equal(block + 100, "0006755");
+		assert_string_equal(block + 108, "0000000");
+		assert_string_equal(block + 124, cases[i].size_text);
+		assert_string_equal(block + 136, cases[i].mtime_text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -392,6 +420,7 @@ int main(void)
 	        T(devices_and_rights_are_left_out),
 	        T(cut_off_or_garbled),
 	        T(it_can_be_stopped),
+	        cmocka_unit_test(a_header_says_what_has_room),
 	};
 	return cmocka_run_group_tests_name("tar", tests, NULL, NULL);
 }

@@ -59,6 +59,9 @@ static void with_its_transaction(void **data)
 	db_rollback(t->st->db);
 	assert_int_equal(count(t), 1);
 	assert_ok(db_run(t->st->db, err, "DELETE FROM notices", ""));
+	int64_t newest = 0;
+	assert_ok(notice_newest(t->st, &newest, err));
+	assert_int_equal(newest, 1);
 	add(t, "c");
 	cleanup_notice struct notice n = {0};
 	assert_int_equal(notice_next(t->st, 1, &n, &(struct err){0}), 1);
