@@ -274,7 +274,7 @@ static void docker_that_hangs_costs_nothing(void **data)
 		int64_t before = clock_mono_ms();
 		cleanup_free char *text = line_of(t);
 		assert_string_equal(text, "compose (Docker does not answer; `codefoundry doctor` says why)");
-		assert_true(clock_mono_ms() - before < 2000);
+		assert_true(clock_mono_ms() - before < 5000);
 	}
 }
 

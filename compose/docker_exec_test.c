@@ -146,7 +146,7 @@ static void too_late_is_killed_with_all_it_started(void **state)
 	int64_t took = clock_mono_ms() - begun;
 	assert_int_equal(out.exit_code, -1);
 	assert_string_equal(out.text, "begun\n");
-	assert_in_range(took, 390, 2300);
+	assert_in_range(took, 390, 20000); /* not 4321 seconds; the machine may be busy */
 	assert_false(runs(box, "sleep 432"));
 	docker_output_free(&out);
 
@@ -211,7 +211,7 @@ static void what_others_started_is_found_by_its_keys(void **state)
 		assert_true(runs(box, "sleep 432"));
 		docker_exec_end(box, "\035a", SIGINT);
 		/* the shell is gone; what it ran got the same signal, and may take a moment longer */
-		int64_t deadline = clock_mono_ms() + 5000;
+		int64_t deadline = clock_mono_ms() + 20000;
 		while (runs(box, "sleep 432"))
 			assert_true(clock_mono_ms() < deadline);
 	}

@@ -243,7 +243,7 @@ static void events_of_others_and_of_the_past_stay_away(void **state)
 	stop_ms = clock_mono_ms() + 500;
 	assert_int_equal(
 	        docker_events(since, "com.codefoundry.test=nobody", count_event, until_stop, &n, &err), 0);
-	assert_true(clock_mono_ms() - stop_ms < 300);
+	assert_true(clock_mono_ms() - stop_ms < 5000); /* nothing else would end it */
 	stop_ms = clock_mono_ms() + 100;
 	assert_int_equal(docker_events(since, t.label, count_event, until_stop, &n, &err), 0);
 	assert_int_equal(n, 0);

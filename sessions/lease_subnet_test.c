@@ -186,7 +186,7 @@ static void fast_with_many(void **data)
 	int64_t began = clock_mono_ms();
 	assert_ok(lease_nets(t, "a", "[\"1\",\"2\",\"3\"]", "[\"198.16.0.0/15\"]", nets, sizeof(nets), err));
 	assert_ok(take(t, "b", &b, err));
-	assert_true(clock_mono_ms() - began < 1000);
+	assert_true(clock_mono_ms() - began < 5000);
 	assert_string_equal(
 	        nets, "{\"1\":\"198.27.196.0/26\",\"2\":\"198.27.196.64/26\",\"3\":\"198.27.196.128/26\"}");
 	assert_true(b.port >= 30000);
