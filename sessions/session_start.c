@@ -164,11 +164,11 @@ static int create(struct job *job, const char *name, struct session_row *failed,
 static int exists(const struct session_row *row, struct err *err)
 {
 	char age[32];
-	return err_set(
-	        err, ERR_EXISTS,
-	        "session %s exists: %s, owned by %s, made %s ago; choose another name, or stop it first",
-	        row->name, lifecycle_state_name(row->state), row->owner,
-	        clock_rough(clock_now_ms() - row->created_at, age, sizeof(age)));
+	return err_set(err, ERR_EXISTS,
+	               "session %s exists: %s, owned by %s, made %s ago; choose another name, restart it or "
+	               "stop it first",
+	               row->name, lifecycle_state_name(row->state), row->owner,
+	               clock_rough(clock_now_ms() - row->created_at, age, sizeof(age)));
 }
 
 /* Take the guard of ${name} and its row: a new one, or a stopped one to resume. ERR_EXISTS when it is taken. */
