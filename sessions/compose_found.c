@@ -16,8 +16,7 @@ struct piece {
 struct finds {
 	struct piece *pieces;
 	size_t n;
-	cJSON *foreign; /* those that could be taken for ours, then those of others */
-	int alike, others;
+	cJSON *alike, *others; /* what is foreign: what could be taken for ours, and what others have */
 	int64_t total;
 };
 
@@ -25,16 +24,15 @@ struct finds {
 static void add_foreign(struct finds *f, enum docker_kind kind, const cJSON *object, bool alike,
                         const char *why)
 {
-	int *n = alike ? &f->alike : &f->others;
+	cJSON *list = alike ? f->alike : f->others;
 	f->total++;
-	if (*n >= ENGINE_FOREIGN_MAX / 2)
+	if (cJSON_GetArraySize(list) >= ENGINE_FOREIGN_MAX / 2)
 		return;
 	cJSON *one = json_object();
 	json_add_text(one, "kind", docker_kind_name(kind));
 	json_add_text(one, "name", json_text_or(object, "name", "?"));
 	json_add_text(one, "why", why);
-	cJSON_InsertItemInArray(f->foreign, alike ? f->alike : f->alike + f->others, one);
-	++*n;
+	cJSON_AddItemToArray(list, one);
 }
 
 static bool begins(const char *text, const char *prefix)
@@ -108,7 +106,10 @@ static cJSON *group(struct finds *f)
 			end++;
 		cJSON_AddItemToArray(sessions, session_of(&f->pieces[i], end - i));
 	}
-	json_add(found, "foreign", TAKE(f->foreign));
+	cJSON *one;
+	while ((one = cJSON_DetachItemFromArray(f->others, 0)))
+		cJSON_AddItemToArray(f->alike, one);
+	json_add(found, "foreign", TAKE(f->alike));
 	json_add_int(found, "foreign_total", f->total);
 	return found;
 }
@@ -116,7 +117,7 @@ static cJSON *group(struct finds *f)
 cJSON *compose_found(struct state *st, struct err *err)
 {
 	cJSON *lists[DOCKER_KINDS] = {0}, *found = NULL;
-	struct finds f = {.foreign = json_array()};
+	struct finds f = {.alike = json_array(), .others = json_array()};
 	cleanup_free char *prefix = mem_printf("%s-", config_text(st->cfg, "COMPOSE_PROJECT_NAME"));
 	const char *const all[] = {NULL};
 	size_t most = 0;
@@ -137,7 +138,8 @@ cJSON *compose_found(struct state *st, struct err *err)
 	}
 	for (kind = DOCKER_CONTAINER; kind < DOCKER_KINDS; kind++)
 		cJSON_Delete(lists[kind]);
-	cJSON_Delete(f.foreign);
+	cJSON_Delete(f.alike);
+	cJSON_Delete(f.others);
 	free(f.pieces);
 	return found;
 }
