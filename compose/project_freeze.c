@@ -225,6 +225,7 @@ static int freeze_service(const struct frost *f, cJSON *service, cJSON *list, st
 	if (!one)
 		return err_wrap(err, "service %.80s", service->string);
 	cJSON_AddItemToArray(list, one);
+	project_name_volumes(f, service, json_int(one, "replicas", 1));
 	project_drop(service, "profiles"); /* who is here was chosen */
 	take_absent(project_member(f->base, "services"), service);
 	project_join(f, service);

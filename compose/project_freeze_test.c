@@ -313,6 +313,47 @@ static void services_are_described(void **data)
 	}
 }
 
+/* Both forms, from both tools; what has a name, is no volume, or belongs to one of several copies stays as it is. */
+static void volumes_without_a_name_get_one(void **data)
+{
+	(void)data;
+	static const struct {
+		const char *service, *want;
+	} cases[] = {
+	        {"{\"volumes\":[\"/a\",\"data:/d:rw\",\"/host:/h\",\"/b\"]}",
+	         "{\"volumes\":[\"anonymous-s-2:/a:rw\",\"data:/d:rw\",\"/host:/h\",\"anonymous-s-3:/b:rw\"]}"},
+	        {"{\"volumes\":[{\"type\":\"volume\",\"target\":\"/a\",\"volume\":{\"nocopy\":true}},"
+	         "{\"type\":\"volume\",\"source\":null,\"target\":\"/b\"},"
+	         "{\"type\":\"volume\",\"source\":\"data\",\"target\":\"/"
+	         "d\"},{\"type\":\"tmpfs\",\"target\":\"/t\"}]}",
+	         "{\"volumes\":[{\"type\":\"volume\",\"target\":\"/"
+	         "a\",\"volume\":{\"nocopy\":true},\"source\":"
+	         "\"anonymous-s-2\"},{\"type\":\"volume\",\"target\":\"/b\",\"source\":\"anonymous-s-3\"},"
+	         "{\"type\":\"volume\",\"source\":\"data\",\"target\":\"/"
+	         "d\"},{\"type\":\"tmpfs\",\"target\":\"/t\"}]}"},
+	        {"{\"volumes\":[\"/a\"],\"scale\":2}", "{\"volumes\":[\"/a\"],\"scale\":2}"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		bool named = strstr(cases[i].want, "anonymous");
+		cleanup_free char *text = mem_printf("{\"services\":{\"s\":%s},\"volumes\":{\"data\":{},"
+		                                     "\"anonymous-s-1\":{}}}",
+		                                     cases[i].service);
+		cleanup_json cJSON *p = NULL;
+		assert_ok(!(p = project_freeze(tree(text), "docker-compose", NULL, NULL, err)));
+		cJSON *service = cJSON_GetObjectItem(json_at(p, "base.services"), "s");
+		cJSON_DeleteItemFromObject(service, "networks");
+		assert_tree(service, cases[i].want);
+		assert_tree(json_at(p, "volumes"),
+		            named ? "[\"data\",\"anonymous-s-1\",\"anonymous-s-2\",\"anonymous-s-3\"]"
+		                  : "[\"data\",\"anonymous-s-1\"]");
+	}
+	/* a file that has no section of volumes gets one */
+	cleanup_json cJSON *p = NULL;
+	assert_ok(!(p = project_freeze(tree("{\"services\":{\"s\":{\"volumes\":[\"/a\"]}},\"volumes\":null}"),
+	                               "docker-compose", NULL, NULL, err)));
+	assert_tree(json_at(p, "base.volumes"), "{\"anonymous-s-1\":{}}");
+}
+
 static void what_two_copies_would_fight_over(void **data)
 {
 	(void)data;
@@ -371,6 +412,7 @@ int main(void)
 	        cmocka_unit_test(names_are_checked),
 	        cmocka_unit_test(no_services),
 	        cmocka_unit_test(services_are_described),
+	        cmocka_unit_test(volumes_without_a_name_get_one),
 	        cmocka_unit_test(what_two_copies_would_fight_over),
 	        cmocka_unit_test(what_it_may_do_without),
 	};

@@ -2,6 +2,7 @@
  * somebody else's stays as it is. */
 #include "compose/project_private.h"
 #include "core/mem.h"
+#include <stdlib.h>
 #include <string.h>
 
 /* -- what is told -- */
@@ -221,6 +222,55 @@ void project_take_networks(const struct frost *f)
 }
 
 /* -- other objects -- */
+
+/* "/data", or the long form without a source. */
+static bool is_anonymous(const cJSON *volume)
+{
+	if (cJSON_IsString(volume))
+		return volume->valuestring[0] == '/' && !strchr(volume->valuestring, ':');
+	return !strcmp(json_text_or(volume, "type", ""), "volume") && !json_text(volume, "source") &&
+	       json_text(volume, "target");
+}
+
+static cJSON *volumes_of(const struct frost *f)
+{
+	cJSON *all = project_member(f->base, "volumes");
+	if (cJSON_IsObject(all))
+		return all;
+	project_drop(f->base, "volumes");
+	all = json_object();
+	json_add(f->base, "volumes", all);
+	return all;
+}
+
+static void name_volume(const struct frost *f, const char *service, cJSON *volume)
+{
+	cJSON *all = volumes_of(f);
+	cleanup_free char *name = NULL;
+	int n = 1;
+	do {
+		free(name);
+		name = mem_printf("anonymous-%s-%d", service, n++);
+	} while (project_member(all, name));
+	json_add(all, name, json_object());
+	if (!cJSON_IsString(volume)) {
+		project_drop(volume, "source"); /* null, or none */
+		json_add_text(volume, "source", name);
+		return;
+	}
+	cleanup_free char *text = mem_printf("%s:%s:rw", name, volume->valuestring);
+	cJSON_SetValuestring(volume, text);
+}
+
+void project_name_volumes(const struct frost *f, cJSON *service, int64_t copies)
+{
+	cJSON *volume;
+	cJSON_ArrayForEach(volume, project_member(service, "volumes"))
+	{
+		if (copies == 1 && is_anonymous(volume))
+			name_volume(f, service->string, volume);
+	}
+}
 
 /* Free the objects of section ${what} of their names. Returns the keys of those that are the project's own. */
 cJSON *project_take_names(const struct frost *f, const char *what)

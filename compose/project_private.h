@@ -53,6 +53,10 @@ void project_join(const struct frost *f, cJSON *service);
  * addresses. Fills "networks" and "fixed" of f->out. */
 void project_take_networks(const struct frost *f);
 
+/** Give each volume of ${service} that has no name one, and the project that volume: without a name nobody knows it any more once its container was
+ * removed by hand. Several copies of a service have one each, which they keep. */
+void project_name_volumes(const struct frost *f, cJSON *service, int64_t copies);
+
 /** Free the objects of section ${what} of their names. Returns the keys of those that are the project's own; the caller deletes it. */
 cJSON *project_take_names(const struct frost *f, const char *what);
 

@@ -122,7 +122,7 @@ static void both_say_the_same(void **data)
 		        "{\"target\":6000,\"protocol\":\"tcp\"},{\"target\":5000,\"protocol\":\"tcp\"},"
 		        "{\"target\":5001,\"protocol\":\"tcp\"},{\"target\":443,\"protocol\":\"tcp\"}]}]");
 		assert_tree(json_at(got, "networks"), "[\"default\",\"front\"]");
-		assert_tree(json_at(got, "volumes"), "[\"data\"]");
+		assert_tree(json_at(got, "volumes"), "[\"data\",\"anonymous-web-1\"]");
 		assert_tree(json_at(base, "networks.front"), "{\"internal\":true}");
 		assert_tree(json_at(base, "volumes.data"), "{\"labels\":{\"l\":\"1\"}}");
 		assert_tree(json_at(web, "networks"), "{\"front\":{\"aliases\":[\"w\"]}}");

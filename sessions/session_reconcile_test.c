@@ -119,6 +119,25 @@ static void what_was_kept_is_kept(void **data)
 	assert_gone(t);
 }
 
+/* As `docker rm -f` does, which keeps volumes that have no name. */
+static void a_container_was_removed_by_hand(void **data)
+{
+	struct test_state *t = *data;
+	cJSON_Delete(start(t, "demo",
+	                   "services:\n  web:\n    image: '@'\n    command: [sleep, '1000']\n"
+	                   "    stop_signal: SIGKILL\n"
+	                   "    volumes: [/one, {type: volume, target: /two}]\n"));
+	assert_objects(t, 1, 1, 2);
+	cleanup_row struct session_row row = {0};
+	assert_ok(store_by_name(t->st, "demo", &row, err));
+	cleanup_json cJSON *list = NULL;
+	assert_ok(!(list = compose_objects(t->st, row.uuid, DOCKER_CONTAINER, err)));
+	cleanup_free char *path = mem_printf("/containers/%s?force=1", json_text(list->child, "id"));
+	assert_ok(docker_call("DELETE", path, NULL, 0, NULL, err));
+	reap(t, 1, 0, 0);
+	assert_gone(t);
+}
+
 static void expired_labels_are_removed_at_once(void **data)
 {
 	struct test_state *t = *data;
@@ -365,12 +384,19 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		return again_main(argc, argv);
 	const struct CMUnitTest tests[] = {
-	        V1(labels_alone_bring_one_back),    V2(labels_alone_bring_one_back),
-	        V1(what_was_kept_is_kept),          V1(expired_labels_are_removed_at_once),
-	        V1(what_never_ran_is_removed),      V1(the_database_alone_is_gone),
-	        V1(the_database_is_an_old_one),     V1(strangers_survive),
-	        V1(a_second_installation_survives), V1(a_name_that_was_used_again),
-	        V1(a_silent_engine_proves_nothing), V1(the_installations_id_is_gone_too),
+	        V1(labels_alone_bring_one_back),
+	        V2(labels_alone_bring_one_back),
+	        V1(what_was_kept_is_kept),
+	        V1(expired_labels_are_removed_at_once),
+	        V1(what_never_ran_is_removed),
+	        V1(the_database_alone_is_gone),
+	        V1(a_container_was_removed_by_hand),
+	        V1(the_database_is_an_old_one),
+	        V1(strangers_survive),
+	        V1(a_second_installation_survives),
+	        V1(a_name_that_was_used_again),
+	        V1(a_silent_engine_proves_nothing),
+	        V1(the_installations_id_is_gone_too),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
