@@ -22,7 +22,7 @@
 #define START_TIMEOUT_MS 30000
 #define STOP_TIMEOUT_MS 30000
 #define ASK_MS 5000
-#define LOST_MS 1000 /* before its parts see that their database was moved, and make another */
+#define LOST_MS 1000
 #define LAST_LINES 3
 
 /* The supervisor itself, until it is told to end. */

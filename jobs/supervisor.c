@@ -110,13 +110,17 @@ void supervisor_shutdown(struct supervisor *sv)
 	supervisor_changed(sv);
 }
 
-static void look(void *arg)
+void supervisor_look(struct supervisor *sv)
 {
-	struct supervisor *sv = arg;
-	if (sv->stopping || control_reachable(sv->control))
+	if (!sv->options->lost_ms || sv->stopping || control_reachable(sv->control))
 		return;
 	sv->lost = true;
 	supervisor_shutdown(sv);
+}
+
+static void look(void *arg)
+{
+	supervisor_look(arg);
 }
 
 static void on_signal(void *arg)
@@ -143,6 +147,7 @@ static void reap_one(struct supervisor *sv, pid_t pid)
 	/* while it is a zombie its group cannot be another's: what it left in there goes with it */
 	if (s)
 		kill(-pid, SIGKILL);
+	supervisor_look(sv); /* it may have ended because of that, and would make anew what was moved */
 	if (waitpid(pid, &status, 0) == pid && s)
 		service_exited(s, status);
 }

@@ -4,6 +4,7 @@
 #include "core/mem.h"
 #include "jobs/supervisor_client.h"
 #include "jobs/supervisor_socket.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,8 +195,9 @@ int control_open(struct control **out, struct supervisor *sv, struct err *err)
 bool control_reachable(const struct control *c)
 {
 	struct stat ours, there;
-	return fstat(c->lock, &ours) == 0 && stat(c->lock_path, &there) == 0 && ours.st_ino == there.st_ino &&
-	       ours.st_dev == there.st_dev;
+	if (stat(c->lock_path, &there))
+		return errno != ENOENT && errno != ENOTDIR && errno != ELOOP;
+	return fstat(c->lock, &ours) || (ours.st_ino == there.st_ino && ours.st_dev == there.st_dev);
 }
 
 /* An answer lets the client's next line in, which may change any other: then the list is walked anew. Closed clients

@@ -66,6 +66,8 @@ struct supervisor {
 void supervisor_changed(struct supervisor *sv);
 /** Begin the end. */
 void supervisor_shutdown(struct supervisor *sv);
+/** The same when its folder was removed or moved, if that is looked for. Asked before a service is started again, too. */
+void supervisor_look(struct supervisor *sv);
 struct service *supervisor_find(struct supervisor *sv, const char *name);
 
 /* -- supervisor_service.c -- */
@@ -82,7 +84,7 @@ const char *service_state_name(enum service_state state);
 /* -- supervisor_control.c -- */
 int control_open(struct control **control, struct supervisor *sv, struct err *err);
 void control_changed(struct control *control);
-/** Whether the folder is still there under its name, and still ours. */
+/** Whether the folder is still there under its name, and still ours; also when that cannot be told. */
 bool control_reachable(const struct control *control);
 /** All is gone: answer who asked for the shutdown, then call ${done}, which is called within a second in any case. */
 void control_finish(struct control *control, loop_fn *done, void *arg);

@@ -79,7 +79,10 @@ static void read_ready(void *arg)
 
 static void timer_fired(void *arg)
 {
-	service_event(arg, EVENT_TIMER);
+	struct service *s = arg;
+	if (s->state == SERVICE_BACKOFF)
+		supervisor_look(s->sv);
+	service_event(s, EVENT_TIMER);
 }
 
 /* -- its process -- */
@@ -182,7 +185,7 @@ static enum service_state act_start(struct service *s)
 
 static enum service_state act_relaunch(struct service *s)
 {
-	return launch(s);
+	return s->sv->stopping ? SERVICE_STOPPED : launch(s);
 }
 
 static enum service_state act_ready(struct service *s)

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define PATIENCE_MS 15000
+#define NOBODY 65534
 
 struct fixture {
 	char dir[200]; /* longer than a socket address holds */
@@ -449,6 +450,51 @@ static void test_moved(void **data)
 	assert_int_equal(rename(away, f->dir), 0);
 }
 
+/* Parts look too, and may be the first to see it: one that ends for that reason would make anew what was moved. */
+static void test_moved_before_the_look(void **data)
+{
+	struct fixture *f = *data;
+	cleanup_free char *away = mem_printf("%s.away", f->dir);
+	setenv("LOST_MS", "600000", 1);
+	START(f, "a=ready", "b=ready");
+	cleanup_json cJSON *all = call(f, "{\"op\":\"wait\"}");
+	assert_int_equal(rename(f->dir, away), 0);
+	kill((pid_t)json_int(all, "services.0.pid", 0), SIGKILL);
+	alarm(PATIENCE_MS / 1000);
+	assert_int_equal(test_wait_end(f->pid), err_exit_code(ERR_STATE));
+	alarm(0);
+	f->pid = 0;
+	assert_int_equal(rename(away, f->dir), 0);
+}
+
+/* Whether a supervisor of ${dir} would take itself for lost, seen by a user who may not look into ${above}. */
+static bool lost_to_nobody(const char *dir, const char *above)
+{
+	struct supervisor_options options = {.dir = dir};
+	struct supervisor sv = {.options = &options};
+	assert_ok(loop_open(&sv.loop, err) || control_open(&sv.control, &sv, err));
+	assert_int_equal(chmod(above, 0), 0);
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit((geteuid() == 0 && setresuid(NOBODY, NOBODY, NOBODY)) ? 2
+		                                                            : !control_reachable(sv.control));
+	int status = test_wait_end(pid);
+	assert_int_equal(chmod(above, 0700), 0);
+	control_close(sv.control);
+	loop_close(sv.loop);
+	control_free(sv.control);
+	return status != 0;
+}
+
+/* A file system that answers with an error for a while is no reason to end everything. */
+static void test_what_cannot_be_told(void **data)
+{
+	struct fixture *f = *data;
+	cleanup_free char *above = mem_strdup(f->dir);
+	*strrchr(above, '/') = '\0';
+	assert_false(lost_to_nobody(f->dir, above));
+}
+
 static void test_logs(void **data)
 {
 	struct fixture *f = *data;
@@ -503,6 +549,8 @@ int main(int argc, char **argv)
 	        TEST(test_two_supervisors),
 	        TEST(test_supervisor_killed),
 	        TEST(test_moved),
+	        TEST(test_moved_before_the_look),
+	        TEST(test_what_cannot_be_told),
 	        TEST(test_logs),
 	};
 	return cmocka_run_group_tests_name("supervisor", tests, NULL, NULL);
