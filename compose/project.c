@@ -227,7 +227,9 @@ static void key_of(const struct load *l, char key[SHA256_HEX + 1])
 	         l->ask->provider->json, l->ask->image ? l->ask->image : "");
 	cleanup_free char *profiles = json_print(l->profiles),
 	                  *allow = l->ask->allow ? json_print(l->ask->allow) : mem_strdup("");
-	str_addf(&all, "%s\n%s\n%s", profiles, allow, str_text(&l->text));
+	/* those that were asked for have been found in the file, those of COMPOSE_PROFILES need not be there */
+	str_addf(&all, "%s%s\n%s\n%s", l->ask->profiles && l->ask->profiles->child ? "asked " : "", profiles,
+	         allow, str_text(&l->text));
 	add_variables(str_text(&l->text), &all);
 	sha256_hex(str_text(&all), all.len, key);
 }

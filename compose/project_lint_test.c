@@ -260,6 +260,29 @@ static void profiles_that_are_none(void **data)
 	}
 }
 
+/* Whoever has it in COMPOSE_PROFILES is not told: what was kept for him is not for who asks for it. */
+static void profiles_of_the_environment_are_no_others(void **data)
+{
+	struct test_dir *d = *data;
+	cleanup_free char *file = test_dir_write(d, "docker-compose.yml", "services:\n  web: {image: x}\n"),
+	                  *cache = mem_printf("%s/cache", d->path);
+	cleanup_json cJSON *asked = cJSON_Parse("[\"debgu\"]"), *none = json_array();
+	for (size_t i = 0; i < ARRAY_LEN(generations); i++) {
+		struct provider p = generation(i);
+		struct err err = {0};
+		setenv("COMPOSE_PROFILES", "debgu", 1);
+		cJSON_Delete(load(d, &p, (const char *const[]){file, NULL}, "", ""));
+		unsetenv("COMPOSE_PROFILES");
+		assert_null(project_load(&(struct project_ask){.provider = &p,
+		                                               .files = (const char *const[]){file, NULL},
+		                                               .profiles = asked,
+		                                               .allow = none,
+		                                               .cache_dir = cache},
+		                         &err));
+		assert_int_equal(err.code, ERR_NOT_FOUND);
+	}
+}
+
 /* 1.29 would refuse the name and ignore the configs. */
 static void what_version_1_lacks(void **data)
 {
@@ -302,7 +325,8 @@ int main(void)
 	        in_dir(both_find_the_same),        in_dir(the_file_is_named),
 	        in_dir(external_ones_stay),        in_dir(a_fixed_subnet_stays),
 	        in_dir(host_network_has_no_ports), in_dir(profiles_are_chosen),
-	        in_dir(profiles_that_are_none),    in_dir(what_version_1_lacks),
+	        in_dir(profiles_that_are_none),    in_dir(profiles_of_the_environment_are_no_others),
+	        in_dir(what_version_1_lacks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
