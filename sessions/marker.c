@@ -17,7 +17,8 @@
 #include <unistd.h>
 
 #define ENVIRON_MAX (256u << 10)
-#define EXECVE_WAIT_MS 500 /* loading a program from a slow disk takes this long */
+#define EXECVE_WAIT_MS 500      /* loading a program from a slow disk takes this long */
+#define EXECVE_WAIT_ALL_MS 2000 /* for all of one look: many may hang there, when the disk is gone */
 #define KILL_ROUNDS 5
 #define KILL_WAIT_MS 3000
 
@@ -68,21 +69,19 @@ static ssize_t read_environ(const char *path, char *buf, size_t size)
 }
 
 /* The value of our key in the environment of ${pid}, borrowed from ${buf}; NULL when there is none. Of a process inside execve
- * the kernel shows an empty one: it is asked again, for a leak may hide there. */
-static const char *environ_marker(pid_t pid, char *buf, size_t size)
+ * the kernel shows an empty one: it is asked again, for a leak may hide there. At most ${*patience} ms, which become fewer. */
+static const char *environ_marker(pid_t pid, char *buf, size_t size, int64_t *patience)
 {
 	char path[64];
 	ssize_t used;
-	int64_t deadline = 0;
+	int64_t most = *patience < EXECVE_WAIT_MS ? *patience : EXECVE_WAIT_MS, began = 0, waited = 0;
 	snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
-	while ((used = read_environ(path, buf, size)) == 0 && proc_has_environ(pid)) {
-		int64_t now = clock_mono_ms();
-		if (!deadline)
-			deadline = now + EXECVE_WAIT_MS;
-		else if (now > deadline)
-			return NULL;
+	while ((used = read_environ(path, buf, size)) == 0 && waited < most && proc_has_environ(pid)) {
 		sched_yield();
+		began = began ? began : clock_mono_ms();
+		waited = clock_mono_ms() - began;
 	}
+	*patience -= waited;
 	for (const char *p = buf; p < buf + used; p += strlen(p) + 1)
 		if (!strncmp(p, MARKER_KEY "=", sizeof(MARKER_KEY)))
 			return p + sizeof(MARKER_KEY);
@@ -105,15 +104,16 @@ static int walk(void (*fn)(void *arg, const struct proc_id *id, const char *path
 	cleanup_free char *buf = mem_alloc(ENVIRON_MAX);
 	struct proc_id id;
 	struct dirent *e;
+	int64_t patience = EXECVE_WAIT_ALL_MS;
 	while ((e = readdir(dir))) {
 		pid_t pid = (pid_t)atoi(e->d_name);
 		if (!isdigit((unsigned char)e->d_name[0]) || pid == getpid() ||
-		    !is_ours(dirfd(dir), e->d_name) || !environ_marker(pid, buf, ENVIRON_MAX) ||
+		    !is_ours(dirfd(dir), e->d_name) || !environ_marker(pid, buf, ENVIRON_MAX, &patience) ||
 		    proc_identify(pid, &id))
 			continue;
 		/* again: what has none, which are most, is done with; identified before and after reading, for the pid may
 		 * have changed hands in between */
-		const char *path = environ_marker(pid, buf, ENVIRON_MAX);
+		const char *path = environ_marker(pid, buf, ENVIRON_MAX, &patience);
 		if (path && proc_alive(&id))
 			fn(arg, &id, path);
 	}

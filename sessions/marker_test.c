@@ -1,3 +1,4 @@
+#include "core/file.h"
 #include "core/id.h"
 #include "core/mem.h"
 #include "sessions/marker.h"
@@ -7,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -269,6 +271,58 @@ static void nothing_hides_in_execve(void **data)
 	assert_int_equal(missed, 0);
 }
 
+/* The end of its own stack, where the environment stands, is taken away: for the kernel such a process has one, which reads empty for ever, as
+ * that of one that hangs inside execve. */
+static int without_environ(void)
+{
+	unsigned long long begin = 0, end = 0;
+	char stat[1024];
+	if (file_peek("/proc/self/stat", stat, sizeof(stat)) <= 0)
+		return 1;
+	char *field = strrchr(stat, ')') + 2;
+	for (int i = 3; i < 50; i++)
+		field = strchr(field, ' ') + 1;
+	begin = strtoull(field, &field, 10);
+	end = strtoull(field, NULL, 10);
+	unsigned long long page = (unsigned long long)sysconf(_SC_PAGESIZE);
+	begin -= begin % page;
+	if (munmap((void *)(uintptr_t)begin, (size_t)((end - begin + page - 1) / page * page)))
+		return 1;
+	char said = '\n';
+	if (write(STDOUT_FILENO, &said, 1) != 1)
+		return 1;
+	for (;;)
+		pause();
+}
+
+/* Each of them is waited for, but not all of them after each other. */
+static void who_hangs_holds_nobody_up(void **data)
+{
+	(void)data;
+	enum { HANGING = 40, MOST_MS = 10000 };
+	pid_t pids[HANGING];
+	char install[ID_UUID_LEN + 1], said;
+	id_uuid(install);
+	cleanup_free char *mine = mem_printf("%s." S1, install);
+	for (int i = 0; i < HANGING; i++) {
+		int ends[2];
+		assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+		pids[i] = spawn(mine, (const char *[]){proc_self(), "hang", "there", NULL}, ends[1]);
+		close(ends[1]);
+		assert_int_equal(read(ends[0], &said, 1), 1);
+		close(ends[0]);
+		assert_true(proc_has_environ(pids[i]));
+	}
+	cleanup_free struct marker_proc *list = NULL;
+	struct err err = {0};
+	int64_t began = clock_mono_ms();
+	assert_int_equal(marker_find(install, NULL, &list, &err), 0);
+	int64_t took = clock_mono_ms() - began;
+	for (int i = 0; i < HANGING; i++)
+		end(pids[i]);
+	assert_in_range(took, 0, MOST_MS);
+}
+
 /* How many there are for a process that is one of them. */
 static int find(const char *install)
 {
@@ -281,6 +335,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "again"))
 		return become_again(argv[0], argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "hang"))
+		return without_environ();
 	if (argc == 3)
 		return strcmp(argv[1], "find") ? end_slowly(argv[2]) : find(argv[2]);
 	const struct CMUnitTest tests[] = {
@@ -291,6 +347,7 @@ int main(int argc, char **argv)
 	        cmocka_unit_test(others_and_oneself_are_left_alone),
 	        cmocka_unit_test(strangers_are_told),
 	        cmocka_unit_test(nothing_hides_in_execve),
+	        cmocka_unit_test(who_hangs_holds_nobody_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
