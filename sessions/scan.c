@@ -162,17 +162,19 @@ static void listing_free(struct listing *l)
 	free(l->stamps);
 }
 
-static void list_names(struct listing *l, DIR *dir)
+/* All or nothing: a kept session whose directory is not in it would be taken for lost, and removed. */
+static int list_names(struct listing *l, DIR *dir, const char *path, struct err *err)
 {
 	struct dirent *e;
 	size_t room = 0;
-	while ((e = readdir(dir))) {
+	while ((errno = 0, e = readdir(dir))) {
 		if (e->d_name[0] == '.')
 			continue;
 		if (l->n == room)
 			l->names = mem_resize(l->names, room = room ? 2 * room : 16, sizeof(*l->names));
 		l->names[l->n++] = mem_strdup(e->d_name);
 	}
+	return errno ? err_sys(err, errno, "list %s", path) : 0;
 }
 
 struct part {
@@ -232,10 +234,12 @@ static int read_directories(struct scan *scan, struct state *st, struct err *err
 	DIR *dir = opendir(path);
 	if (!dir) /* before the first session there is none */
 		return errno == ENOENT ? 0 : err_sys(err, errno, "list %s", path);
-	list_names(&listing, dir);
-	read_stamps(&listing, dirfd(dir));
+	int rc = list_names(&listing, dir, path, err);
+	if (rc == 0)
+		read_stamps(&listing, dirfd(dir));
 	closedir(dir);
-	int rc = look_at_each(scan, st, &listing, err);
+	if (rc == 0)
+		rc = look_at_each(scan, st, &listing, err);
 	listing_free(&listing);
 	return rc;
 }

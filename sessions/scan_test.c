@@ -4,6 +4,8 @@
 #include "sessions/lease_file.h"
 #include "sessions/reap.h"
 #include "sessions/test_sessions.h"
+#include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +14,24 @@
 #include <sys/stat.h>
 
 #define MANY 2500
+
+/* Which directory cannot be read to its end, 0: all can, and how many entries there are before that shows. */
+static ino_t torn;
+static int whole;
+
+/* In the place of the C library's. */
+struct dirent *readdir(DIR *dir)
+{
+	static struct dirent *(*real)(DIR *);
+	struct stat s;
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "readdir");
+	if (torn && fstat(dirfd(dir), &s) == 0 && s.st_ino == torn && whole-- <= 0) {
+		errno = EIO;
+		return NULL;
+	}
+	return real(dir);
+}
 
 static void name_of(int i, char name[16])
 {
@@ -182,13 +202,31 @@ static void leases_of_nobody(void **data)
 	assert_int_equal(rename(away, dir), 0);
 }
 
+/* What comes after the damage is there all the same: that a directory is not seen is no proof. */
+static void a_listing_that_breaks_off(void **data)
+{
+	struct test_state *t = *data;
+	struct reap_plan plan;
+	struct err err = {0};
+	struct stat s;
+	cleanup_free char *sessions = state_path(t->st, "sessions");
+	assert_int_equal(stat(sessions, &s), 0);
+	torn = s.st_ino;
+	whole = MANY / 2;
+	int rc = reap_look(t->st, true, &plan, &err);
+	torn = 0;
+	assert_int_equal(rc, -1);
+	assert_int_equal(plan.n, 0);
+	assert_non_null(strstr(err.msg, sessions));
+}
+
 #define T(name) cmocka_unit_test_teardown(name, put_back)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        T(all_is_well),         T(directories_of_nobody), T(directories_that_are_gone),
-	        T(a_row_of_older_days), T(leases_of_nobody),
+	        T(a_row_of_older_days), T(leases_of_nobody),      T(a_listing_that_breaks_off),
 	};
 	return cmocka_run_group_tests(tests, make_all, test_state_teardown);
 }
