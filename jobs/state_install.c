@@ -26,33 +26,42 @@ static int read_install(struct state *st, const char *path, struct err *err)
 	return 0;
 }
 
-/* Whose ${directory} of STATE_DIR/sessions is, by the file that stands in it (sessions/lease_file.h); empty: it does not say. */
-static void owner_of(const struct state *st, const char *directory, char uuid[ID_UUID_LEN + 1])
+/* Whose ${directory} of STATE_DIR/sessions is, by the file that stands in it (sessions/lease_file.h); empty: it does not say. Why one that is
+ * there cannot be read is put into ${unread}. */
+static void owner_of(const struct state *st, const char *directory, char uuid[ID_UUID_LEN + 1],
+                     struct err *unread)
 {
-	struct err ignored = {0};
+	struct err why = {0};
 	size_t len = 0;
 	cleanup_free char *path = state_path(st, "sessions/%s/lease.json", directory), *text = NULL;
-	cleanup_json cJSON *file =
-	        file_read(path, LEASE_MAX, &text, &len, &ignored) ? NULL : json_parse(text, len, &ignored);
+	cleanup_json cJSON *file = NULL;
+	if (file_read(path, LEASE_MAX, &text, &len, &why) == 0)
+		file = json_parse(text, len, &why);
+	else if (why.code != ERR_NOT_FOUND)
+		*unread = why;
 	const char *install = json_text_or(file, "install", "");
 	uuid[0] = '\0';
 	if (id_is_uuid(install))
 		memcpy(uuid, install, ID_UUID_LEN + 1);
 }
 
-/* The one id that all sessions there name, into ${uuid}; empty when none does. */
+/* The one id that all sessions there name, into ${uuid}; empty when none does. What cannot be read says nothing beside what can, but where
+ * nothing else does it may be what a new id would disown. */
 static int ask_sessions(const struct state *st, const char *path, char uuid[ID_UUID_LEN + 1], struct err *err)
 {
 	cleanup_free char *sessions = state_path(st, "sessions");
 	DIR *dir = opendir(sessions);
 	const struct dirent *e;
+	struct err unread = {0};
 	int rc = 0;
 	uuid[0] = '\0';
 	if (!dir)
 		return errno == ENOENT ? 0 : err_sys(err, errno, "open %s", sessions);
-	while (rc == 0 && (e = readdir(dir))) {
+	while (rc == 0 && (errno = 0, e = readdir(dir))) {
 		char one[ID_UUID_LEN + 1];
-		owner_of(st, e->d_name, one);
+		if (e->d_name[0] == '.')
+			continue;
+		owner_of(st, e->d_name, one, &unread);
 		if (one[0] && uuid[0] && strcmp(one, uuid) != 0)
 			rc = err_set(err, ERR_STATE,
 			             "%s is gone, and the sessions beside it are of several installations "
@@ -62,7 +71,16 @@ static int ask_sessions(const struct state *st, const char *path, char uuid[ID_U
 		else if (one[0])
 			memcpy(uuid, one, sizeof(one));
 	}
+	if (rc == 0 && errno)
+		rc = err_sys(err, errno, "list %s", sessions);
 	closedir(dir);
+	if (rc == 0 && unread.code && !uuid[0]) {
+		*err = unread;
+		rc = err_wrap(
+		        err,
+		        "%s is gone, and no session beside it says what it was (restore it from a backup)",
+		        path);
+	}
 	return rc;
 }
 

@@ -154,6 +154,27 @@ static void sessions_of_two_installations_are_refused(void **unused)
 	state_close(st);
 }
 
+/* It may be of the id that was lost; a new one would disown it. */
+static void no_new_id_beside_what_cannot_be_read(void **unused)
+{
+	(void)unused;
+	struct err err = {0};
+	struct state *st = NULL;
+	cleanup_free char *file = mem_printf("%s/a/b/install", dir),
+	                  *odd = mem_printf("%s/a/b/sessions/unread/lease.json", dir);
+	assert_int_equal(dir_make(odd, 0700, &err), 0);
+	lease("none", "");
+	assert_int_equal(state_open(&st, cfg, &err), -1);
+	assert_non_null(strstr(err.msg, odd));
+	assert_non_null(strstr(err.msg, file));
+	assert_false(path_exists(file));
+	lease("other", "{\"install\":\"" OLD "\"}");
+	err_clear(&err);
+	assert_int_equal(state_open(&st, cfg, &err), 0);
+	assert_string_equal(st->install, OLD);
+	state_close(st);
+}
+
 static void a_database_of_a_newer_program_is_refused(void **unused)
 {
 	(void)unused;
@@ -217,6 +238,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(a_damaged_database_may_be_moved_away, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_lost_id_is_read_back_from_the_sessions, setup, teardown),
 	        cmocka_unit_test_setup_teardown(sessions_of_two_installations_are_refused, setup, teardown),
+	        cmocka_unit_test_setup_teardown(no_new_id_beside_what_cannot_be_read, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_database_of_a_newer_program_is_refused, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("state", tests, NULL, NULL);
