@@ -63,8 +63,11 @@ static int fail(struct db *db, int rc, struct err *err, const char *doing)
 		               db->path);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-		return err_set(err, ERR_DB, "%s: %s is damaged: restore it from a backup (%s)", doing,
-		               db->path, sqlite3_errmsg(db->handle));
+		/* those would be taken for what was written after the backup, and damage it as well */
+		return err_set(err, ERR_DB,
+		               "%s: %s is damaged: restore it from a backup, not beside the old -wal and "
+		               "-shm (%s)",
+		               doing, db->path, sqlite3_errmsg(db->handle));
 	}
 	/* the handle knows more than the code says, unless the failure was not its own */
 	return err_set(err, ERR_DB, "%s: %s: %s", doing, db->path,

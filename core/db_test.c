@@ -367,7 +367,6 @@ static int write_two(struct db *db)
 	return 0;
 }
 
-/* Whatever fails, all of a transaction is there or nothing. */
 /* As somebody does who restores a backup under a process that runs. */
 static void sees_that_its_file_is_another(void **state)
 {
@@ -387,6 +386,7 @@ static void sees_that_its_file_is_another(void **state)
 	db_close(db);
 }
 
+/* Whatever fails, all of a transaction is there or nothing. */
 static void every_statement_may_fail(void **state)
 {
 	(void)state;

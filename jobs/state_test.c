@@ -204,6 +204,7 @@ static void a_damaged_database_may_be_moved_away(void **unused)
 	assert_int_equal(state_open(&st, cfg, &err), -1);
 	assert_int_equal(err.code, ERR_DB);
 	assert_non_null(strstr(err.msg, "codefoundry.db is damaged: restore it from a backup"));
+	assert_non_null(strstr(err.msg, "not beside the old -wal and -shm"));
 	assert_non_null(strstr(err.msg, "move it away"));
 	assert_non_null(strstr(err.msg, "session reap"));
 }
