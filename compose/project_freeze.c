@@ -261,7 +261,12 @@ cJSON *project_freeze(cJSON *resolved, const char *provider, const char *const *
 		err_set(err, ERR_INVALID, "%s has no services that could be started", project_label(files));
 		return NULL;
 	}
-	struct frost f = {.base = base, .out = out, .findings = json_array(), .allow = allow, .used = used};
+	struct frost f = {.base = base,
+	                  .out = out,
+	                  .findings = json_array(),
+	                  .allow = allow,
+	                  .used = used,
+	                  .podman = !strcmp(provider, PROVIDER_PODMAN)};
 	json_add(out, "findings", f.findings);
 	cJSON_ArrayForEach(s, services) share_build(services, s);
 	project_check(base, files, allow, f.findings);

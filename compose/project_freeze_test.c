@@ -321,7 +321,8 @@ static void volumes_without_a_name_get_one(void **data)
 		const char *service, *want;
 	} cases[] = {
 	        {"{\"volumes\":[\"/a\",\"data:/d:rw\",\"/host:/h\",\"/b\"]}",
-	         "{\"volumes\":[\"anonymous-s-2:/a:rw\",\"data:/d:rw\",\"/host:/h\",\"anonymous-s-3:/b:rw\"]}"},
+	         "{\"volumes\":[\"anonymous-s-2:/a:rw\",\"data:/d:rw\",\"/host:/h\",\"anonymous-s-3:/"
+	         "b:rw\"]}"},
 	        {"{\"volumes\":[{\"type\":\"volume\",\"target\":\"/a\",\"volume\":{\"nocopy\":true}},"
 	         "{\"type\":\"volume\",\"source\":null,\"target\":\"/b\"},"
 	         "{\"type\":\"volume\",\"source\":\"data\",\"target\":\"/"
@@ -347,8 +348,12 @@ static void volumes_without_a_name_get_one(void **data)
 		            named ? "[\"data\",\"anonymous-s-1\",\"anonymous-s-2\",\"anonymous-s-3\"]"
 		                  : "[\"data\",\"anonymous-s-1\"]");
 	}
+	/* podman-compose gives copies one volume, of a name that has no label of ours */
+	cleanup_json cJSON *shared = NULL, *p = NULL;
+	assert_ok(!(shared = project_freeze(tree("{\"services\":{\"s\":{\"volumes\":[\"/a\"],\"scale\":2}}}"),
+	                                    PROVIDER_PODMAN, NULL, NULL, err)));
+	assert_tree(json_at(shared, "volumes"), "[\"anonymous-s-1\"]");
 	/* a file that has no section of volumes gets one */
-	cleanup_json cJSON *p = NULL;
 	assert_ok(!(p = project_freeze(tree("{\"services\":{\"s\":{\"volumes\":[\"/a\"]}},\"volumes\":null}"),
 	                               "docker-compose", NULL, NULL, err)));
 	assert_tree(json_at(p, "base.volumes"), "{\"anonymous-s-1\":{}}");

@@ -267,7 +267,7 @@ void project_name_volumes(const struct frost *f, cJSON *service, int64_t copies)
 	cJSON *volume;
 	cJSON_ArrayForEach(volume, project_member(service, "volumes"))
 	{
-		if (copies == 1 && is_anonymous(volume))
+		if ((copies == 1 || f->podman) && is_anonymous(volume))
 			name_volume(f, service->string, volume);
 	}
 }

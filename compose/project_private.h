@@ -38,6 +38,7 @@ struct frost {
 	cJSON *base, *out, *findings;
 	const cJSON *allow;
 	cJSON *used; /* networks that a service joins: {name: true} */
+	bool podman; /* for podman-compose */
 };
 
 /** Note that ${value} was taken out of member ${name} of ${section} by ${rule}, or was allowed to stay. */
@@ -54,7 +55,8 @@ void project_join(const struct frost *f, cJSON *service);
 void project_take_networks(const struct frost *f);
 
 /** Give each volume of ${service} that has no name one, and the project that volume: without a name nobody knows it any more once its container was
- * removed by hand. Several copies of a service have one each, which they keep. */
+ * removed by hand. Several copies of a service have one each, which they keep; podman-compose would give them one together, of a name that
+ * has no label of ours and outlives them. */
 void project_name_volumes(const struct frost *f, cJSON *service, int64_t copies);
 
 /** Free the objects of section ${what} of their names. Returns the keys of those that are the project's own; the caller deletes it. */
