@@ -21,12 +21,24 @@ static int restart_all(struct job *job, struct session_row *row, struct err *err
 	return bring_down(job, row, err) || operation_up(job, row, err) ? -1 : 0;
 }
 
+/* It was ended and could not be started: nobody else does so later. */
+static int say_what_next(const struct session_row *row, const char *service, struct err *err)
+{
+	struct err said = *err;
+	if (said.code == ERR_ENGINE || said.code == ERR_FAILED || said.code == ERR_TIMEOUT)
+		err_set(err, said.code,
+		        "%.1700s\n%s may be stopped now; once the cause is gone: codefoundry session restart "
+		        "%s %s",
+		        said.msg, service, row->name, service);
+	return -1;
+}
+
 static int restart_one(struct job *job, struct session_row *row, const char *service, struct err *err)
 {
 	int64_t began = clock_mono_ms();
 	job_progress(job, "start", 20, "session %s: restarting %s", row->name, service);
 	if (session_service(job_state(job), row->name, service, "restart", err))
-		return -1;
+		return say_what_next(row, service, err);
 	job_progress(job, "done", 100, "session %s: %s runs again", row->name, service);
 	return operation_result(job, row, clock_mono_ms() - began, err);
 }

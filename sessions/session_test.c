@@ -319,6 +319,25 @@ static void kept_and_resumed(void **data)
 	assert_nothing_left(t);
 }
 
+/* The rest of the session runs on: what is to be done about the one stands in the error. */
+static void a_service_that_does_not_come_back(void **data)
+{
+	struct test_state *t = *data;
+	does(t, "session.start", "{\"name\":\"demo\"}");
+	fault(t, "gateway", "exit");
+	refused(t, "session.restart", "{\"name\":\"demo\",\"service\":\"gateway\"}", ERR_FAILED,
+	        "gateway may be stopped now; once the cause is gone: codefoundry session restart demo "
+	        "gateway");
+	refused(t, "session.restart", "{\"name\":\"demo\",\"service\":\"nonsense\"}", ERR_NOT_FOUND,
+	        "nonsense");
+	assert_int_equal(count(t, "SELECT count(*) FROM jobs WHERE error LIKE '%restart demo nonsense%'"), 0);
+	fault(t, "gateway", NULL);
+	does(t, "session.restart", "{\"name\":\"demo\",\"service\":\"gateway\"}");
+	assert_int_equal(processes(t), 5);
+	stop_clean(t, "demo");
+	assert_nothing_left(t);
+}
+
 /* It was sound before: its files and volumes are not a start's that failed. */
 static void a_restart_that_fails_keeps_it(void **data)
 {
@@ -371,6 +390,7 @@ int main(int argc, char **argv)
 	        T(nested_ones_die_with_it),
 	        T(services),
 	        T(kept_and_resumed),
+	        T(a_service_that_does_not_come_back),
 	        T(a_restart_that_fails_keeps_it),
 	        T(extend),
 	};
