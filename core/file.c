@@ -11,11 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int file_read(const char *path, size_t max, char **text, size_t *len, struct err *err)
+static int read_all(int fd, const char *path, size_t max, char **text, size_t *len, struct err *err)
 {
-	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, errno, "open %s", path);
 	cleanup_free char *buf = mem_alloc(4096);
 	size_t used = 0, cap = 4096;
 	for (;;) {
@@ -37,6 +34,25 @@ int file_read(const char *path, size_t max, char **text, size_t *len, struct err
 	if (len)
 		*len = used;
 	return 0;
+}
+
+int file_read(const char *path, size_t max, char **text, size_t *len, struct err *err)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, errno, "open %s", path);
+	return read_all(fd, path, max, text, len, err);
+}
+
+int file_read_regular(const char *path, size_t max, char **text, size_t *len, struct err *err)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat s = {0};
+	if (fd < 0 && errno != ELOOP)
+		return err_sys(err, errno, "open %s", path);
+	if (fd < 0 || (fstat(fd, &s) == 0 && !S_ISREG(s.st_mode)))
+		return err_set(err, ERR_INVALID, "%s is not a regular file", path);
+	return read_all(fd, path, max, text, len, err);
 }
 
 static int write_all(int fd, const char *data, size_t len)

@@ -13,6 +13,8 @@
 /** Read a whole file of at most ${max} bytes. Returns 0 and transfers ${*text} (NUL-terminated; ${*len} may be
  * NULL), or -1 (ERR_NOT_FOUND, ERR_LIMIT, …). */
 int file_read(const char *path, size_t max, char **text, size_t *len, struct err *err);
+/** The same where somebody else may have put anything: a FIFO, on which opening would block, a link, a device or a directory is ERR_INVALID. */
+int file_read_regular(const char *path, size_t max, char **text, size_t *len, struct err *err);
 
 /** Replace ${path} by ${len} bytes with ${mode}: temporary file in the same directory, fsync, rename, fsync of the
  * directory. A failure leaves the old file. */

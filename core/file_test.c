@@ -59,6 +59,34 @@ static int finished(pid_t pid)
 
 /* -- reading and writing -- */
 
+/* What blocks, leads elsewhere or has no end is not read: the alarm ends whoever waits for a writer. */
+static void reads_regular_files_only(void **state)
+{
+	(void)state;
+	char *text = NULL;
+	size_t len = 0;
+	put("plain", "text");
+	assert_int_equal(file_read_regular(in_dir("plain"), 100, &text, &len, &err), 0);
+	assert_string_equal(text, "text");
+	assert_int_equal(len, 4);
+	free(text);
+	assert_int_equal(mkfifo(in_dir("fifo"), 0600), 0);
+	assert_int_equal(symlink("plain", in_dir("link")), 0);
+	static const char *const odd[] = {"fifo", "link", "."};
+	alarm(20);
+	for (size_t i = 0; i < ARRAY_LEN(odd) + 1; i++) {
+		const char *path = i < ARRAY_LEN(odd) ? in_dir(odd[i]) : "/dev/zero";
+		assert_int_equal(file_read_regular(path, 100, &text, NULL, &err), -1);
+		assert_int_equal(err.code, ERR_INVALID);
+		assert_non_null(strstr(err.msg, "is not a regular file"));
+	}
+	alarm(0);
+	assert_int_equal(file_read_regular(in_dir("none"), 100, &text, NULL, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_int_equal(file_read_regular(in_dir("plain"), 3, &text, NULL, &err), -1);
+	assert_int_equal(err.code, ERR_LIMIT);
+}
+
 static void reads_within_a_bound(void **state)
 {
 	(void)state;
@@ -419,6 +447,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+	        TEST(reads_regular_files_only),
 	        TEST(reads_within_a_bound),
 	        TEST(peeks),
 	        TEST(writes_replace_whole_files),

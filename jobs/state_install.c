@@ -35,7 +35,7 @@ static void owner_of(const struct state *st, const char *directory, char uuid[ID
 	size_t len = 0;
 	cleanup_free char *path = state_path(st, "sessions/%s/lease.json", directory), *text = NULL;
 	cleanup_json cJSON *file = NULL;
-	if (file_read(path, LEASE_MAX, &text, &len, &why) == 0)
+	if (file_read_regular(path, LEASE_MAX, &text, &len, &why) == 0)
 		file = json_parse(text, len, &why);
 	else if (why.code != ERR_NOT_FOUND)
 		*unread = why;

@@ -184,7 +184,7 @@ int lease_file_read(struct state *st, const char *directory, cJSON **file, struc
 	cleanup_free char *path = path_of(st, directory), *text = NULL;
 	size_t len = 0;
 	*file = NULL;
-	if (file_read(path, FILE_MAX, &text, &len, err)) {
+	if (file_read_regular(path, FILE_MAX, &text, &len, err)) {
 		if (err->code != ERR_NOT_FOUND)
 			return -1;
 		err_clear(err);

@@ -387,6 +387,24 @@ static void a_damaged_file_is_none(void **data)
 	assert_nothing_left(t);
 }
 
+/* On which whoever opened it would wait for a writer, every half minute. */
+static void a_fifo_holds_nobody_up(void **data)
+{
+	struct test_state *t = *data;
+	start(t, "demo");
+	cleanup_free char *file = state_path(t->st, "sessions/demo/" LEASE_FILE);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(mkfifo(file, 0600), 0);
+	alarm(60);
+	assert_settled(t);
+	alarm(0);
+	cleanup_json cJSON *whole = NULL;
+	assert_ok(lease_file_read(t->st, "demo", &whole, err));
+	assert_non_null(whole);
+	stop_clean(t, "demo");
+	assert_nothing_left(t);
+}
+
 static int64_t stamp(struct test_state *t)
 {
 	cleanup_free char *uuid = text(t, "demo", "uuid");
@@ -508,6 +526,7 @@ int main(int argc, char **argv)
 	        T(an_old_job_takes_nothing_down),
 	        T(old_stops_and_restarts_mean_old_sessions),
 	        T(a_damaged_file_is_none),
+	        T(a_fifo_holds_nobody_up),
 	        T(files_follow_their_rows),
 	        T(reapers_among_starts),
 	        T(two_reapers_adopt_once),
