@@ -65,7 +65,7 @@ static int fail(struct db *db, int rc, struct err *err, const char *doing)
 	case SQLITE_NOTADB:
 		/* those would be taken for what was written after the backup, and damage it as well */
 		return err_set(err, ERR_DB,
-		               "%s: %s is damaged: restore it from a backup, not beside the old -wal and "
+		               "%s: %s " DB_DAMAGED ": restore it from a backup, not beside the old -wal and "
 		               "-shm (%s)",
 		               doing, db->path, sqlite3_errmsg(db->handle));
 	}

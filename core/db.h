@@ -28,6 +28,9 @@ void db_close(struct db *db);
  * What is written then is lost, and what others write is not seen. */
 bool db_moved(struct db *db);
 
+/* What the error of a damaged database says; other errors of ERR_DB do not. */
+#define DB_DAMAGED "is damaged"
+
 /* Called before each step of a statement when not NULL; a result code of SQLite other than 0 is what the step gives instead: how
  * tests fail, and kill a process, at every one of them. */
 extern int (*db_hook)(const char *sql);

@@ -190,7 +190,7 @@ int state_open(struct state **out, const struct config *cfg, struct err *err)
 	if (state_take_install(st, err))
 		goto fail;
 	if (db_open(&st->db, db_path, migrations, DB_NORMAL, err)) {
-		if (err->code == ERR_DB)
+		if (err->code == ERR_DB && strstr(err->msg, DB_DAMAGED))
 			err_wrap(err, "the database cannot be used (without a backup: move it away, then "
 			              "`codefoundry session reap` brings the sessions back)");
 		goto fail;

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -209,6 +210,24 @@ static void a_damaged_database_may_be_moved_away(void **unused)
 	assert_non_null(strstr(err.msg, "session reap"));
 }
 
+static int out_of_memory(const char *sql)
+{
+	return strstr(sql, "user_version") ? SQLITE_NOMEM : 0;
+}
+
+/* Whoever moved it away for that would lose jobs and history. */
+static void a_sound_database_may_not(void **unused)
+{
+	(void)unused;
+	struct err err = {0};
+	struct state *st = NULL;
+	db_hook = out_of_memory;
+	assert_int_equal(state_open(&st, cfg, &err), -1);
+	db_hook = NULL;
+	assert_int_equal(err.code, ERR_DB);
+	assert_null(strstr(err.msg, "move it away"));
+}
+
 static void without_a_home_it_is_not_in_tmp(void **unused)
 {
 	(void)unused;
@@ -237,6 +256,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(a_file_in_place_of_the_directory_is_named, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_damaged_id_is_refused, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_damaged_database_may_be_moved_away, setup, teardown),
+	        cmocka_unit_test_setup_teardown(a_sound_database_may_not, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_lost_id_is_read_back_from_the_sessions, setup, teardown),
 	        cmocka_unit_test_setup_teardown(sessions_of_two_installations_are_refused, setup, teardown),
 	        cmocka_unit_test_setup_teardown(no_new_id_beside_what_cannot_be_read, setup, teardown),
