@@ -289,12 +289,12 @@ mutants: $(BUILD)/test/tests/mutants ## Every planted defect must be caught by i
 	@$(MAKE) --no-print-directory MUTANTS=1 build
 	@$< build/mutants/codefoundry tests/mutants.yml
 
-# Every operation on a session hurt at every step by every fault, in a network and with a dockerd of its own. It takes an hour;
-# `make test` runs a part of it.
 .PHONY: test-podman
 test-podman: test-deps build $(BUILD)/test/cli/session_io_test $(BUILD)/test/sessions/session_podman_test ## The nine, and a terminal, on Podman (some minutes)
 	@CODEFOUNDRY_TEST_PODMAN_STACK=1 $(BUILD)/test/sessions/session_podman_test
 
+# Every operation on a session hurt at every step by every fault, in a network and with a dockerd of its own. It takes an hour;
+# `make test` runs a part of it.
 .PHONY: crash-matrix
 CRASH := $(BUILD)/crash/crash_matrix
 CRASHOBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard tests/crash/*.c))

@@ -3,6 +3,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/str.h"
+#include "core/text.h"
 #include "sessions/guard.h"
 #include "sessions/lifecycle.h"
 #include "sessions/pool.h"
@@ -211,13 +212,10 @@ int64_t lease_file_stamp(int sessions, const char *directory)
 	return fstatat(sessions, path, &s, AT_SYMLINK_NOFOLLOW) ? -1 : s.st_mtim.tv_nsec;
 }
 
-/* FNV-1a; two generations of one session never have the same stamp. */
+/* Two generations of one session never have the same stamp. */
 int64_t lease_file_stamp_of(const char *uuid, int64_t generation)
 {
-	uint64_t h = 14695981039346656037u;
-	for (; *uuid; uuid++)
-		h = (h ^ (unsigned char)*uuid) * 1099511628211u;
-	return (int64_t)((h % STAMPS + (uint64_t)generation % STAMPS) % STAMPS);
+	return (int64_t)((text_hash(uuid) % STAMPS + (uint64_t)generation % STAMPS) % STAMPS);
 }
 
 bool lease_file_foreign(struct state *st, const char *directory, const char *uuid)
