@@ -175,7 +175,7 @@ static void test_recover_forgets(void **data)
 	assert_int_equal(events, 0);
 }
 
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, test_state_setup, test_state_teardown)
 
 int main(int argc, char **argv)
 {

@@ -338,7 +338,7 @@ static void test_prune(void **data)
 	assert_int_equal(n, 1); /* job 3 was only queued */
 }
 
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, test_state_setup, test_state_teardown)
 
 int main(int argc, char **argv)
 {

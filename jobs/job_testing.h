@@ -105,21 +105,6 @@ static const struct job_kind *const kinds[] = {
 
 /* -- helpers -- */
 
-static inline int setup(void **data)
-{
-	struct test_state *t = mem_alloc(sizeof(*t));
-	test_state_open(t);
-	*data = t;
-	return 0;
-}
-
-static inline int teardown(void **data)
-{
-	test_state_close(*data);
-	free(*data);
-	return 0;
-}
-
 static inline int64_t enqueue(struct state *st, const char *kind, const char *args)
 {
 	cleanup_json cJSON *json = args ? cJSON_Parse(args) : NULL;
