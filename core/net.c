@@ -3,9 +3,12 @@
 #include "core/mem.h"
 #include <errno.h>
 #include <netdb.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #define BACKLOG 1024
 
@@ -48,4 +51,20 @@ int net_probe(const char *host, int port, struct err *err)
 	int bound;
 	cleanup_close int fd = net_listen(host, port, &bound, err);
 	return fd < 0 ? -1 : 0;
+}
+
+bool net_claim(const char *what, int *fd)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	size_t most = sizeof(a.sun_path) - 1;
+	int n = snprintf(a.sun_path + 1, most, "codefoundry-%s", what);
+	*fd = -1;
+	cleanup_close int bound = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (bound < 0 || n < 0 || (size_t)n >= most)
+		return true;
+	if (bind(bound, (struct sockaddr *)&a,
+	         (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)n)))
+		return errno != EADDRINUSE;
+	*fd = TAKE_FD(bound);
+	return true;
 }

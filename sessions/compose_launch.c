@@ -1,5 +1,6 @@
 #include "core/file.h"
 #include "core/mem.h"
+#include "core/net.h"
 #include "core/text.h"
 #include "sessions/compose_private.h"
 #include "sessions/marker.h"
@@ -208,6 +209,23 @@ static int up(struct job *job, const struct session_row *row, const cJSON *servi
 	                                                              : explain(job_state(job), row, err);
 }
 
+/* Looking who has the project's name, and then making what has it, is two steps: another installation whose tool comes between them would take our
+ * containers for its own and replace them, and put its own into our network. So all that make one tell each other. Who would be refused
+ * anyway is so before he claims it: it must not be in the way of whose name it is. */
+static int have_name(struct state *st, const struct session_row *row, int *claim, struct err *err)
+{
+	const char *project = json_text_or(row->spec, "project", "");
+	cleanup_free char *what = mem_printf("project-%s", project);
+	if (compose_alone(st, row, err))
+		return -1;
+	if (!net_claim(what, claim))
+		return err_set(err, ERR_EXISTS,
+		               "another installation on this machine is just starting a session of compose "
+		               "project %s: choose another session name or another COMPOSE_PROJECT_NAME",
+		               project);
+	return compose_alone(st, row, err);
+}
+
 /* A service that another must find healthy is waited for by us, not by the tool, which would wait for the engine's first probe. */
 int compose_launch(struct job *job, const struct session_row *row, struct err *err)
 {
@@ -215,7 +233,9 @@ int compose_launch(struct job *job, const struct session_row *row, struct err *e
 	const cJSON *one;
 	int all = cJSON_GetArraySize(json_at(row->spec, "services"));
 	cleanup_json cJSON *done = json_array();
-	if (compose_alone(st, row, err) || (compose_by_podman(row) && compose_podman_objects(st, row, err)))
+	cleanup_close int claim = -1; /* until all that has the name is there for others to see */
+	if (have_name(st, row, &claim, err) ||
+	    (compose_by_podman(row) && compose_podman_objects(st, row, err)))
 		return -1;
 	while (cJSON_GetArraySize(done) < all) {
 		cleanup_json cJSON *wave = next_wave(row, done);

@@ -87,6 +87,13 @@ static int stranger(struct state *st, const char *project, enum docker_kind kind
 		               "%s %s is of session %s, and one of this session would be called the same: "
 		               "choose another session name",
 		               docker_kind_name(kind), json_text_or(object, "name", "?"), session);
+	const char *install = compose_label(object, LABEL_INSTALL);
+	if (install && strcmp(install, st->install) != 0)
+		return err_set(err, ERR_EXISTS,
+		               "%s %s is of another installation on this machine, and one of this session "
+		               "would be called the same: choose another session name or another "
+		               "COMPOSE_PROJECT_NAME",
+		               docker_kind_name(kind), json_text_or(object, "name", "?"));
 	return err_set(err, ERR_EXISTS,
 	               "%s %s is not of this session, but of compose project %s by its %s: choose another "
 	               "session name "

@@ -1,5 +1,6 @@
 #include "core/clock.h"
 #include "core/mem.h"
+#include "core/net.h"
 #include "sessions/admission.h"
 #include "sessions/adopt.h"
 #include "sessions/lease.h"
@@ -195,15 +196,30 @@ static int open_named(struct job *job, const char *name, int *guard, struct sess
 	return 0;
 }
 
-static int open_generated(struct job *job, int *guard, struct session_row *row, struct err *err)
+/* Timers of two installations on one host ring in the same second, and containers are called after their session: who is first has the
+ * name of that second, for as long as ${*claim} is open. */
+static int open_claimed(struct job *job, const char *name, int *claim, int *guard, struct session_row *row,
+                        struct err *err)
+{
+	const char *prefix = config_text(job_state(job)->cfg, "COMPOSE_PROJECT_NAME");
+	cleanup_free char *what = mem_printf("name-%s-%s", prefix ?: "", name);
+	if (!net_claim(what, claim))
+		return err_set(err, ERR_EXISTS, "session %s is just being started by another", name);
+	return open_named(job, name, guard, row, err);
+}
+
+static int open_generated(struct job *job, int *claim, int *guard, struct session_row *row, struct err *err)
 {
 	int64_t now = clock_now_ms();
 	for (int i = 0; i < NAME_TRIES; i++) {
 		cleanup_free char *name = NULL;
+		cleanup_close int mine = -1;
 		if (name_generate(job_state(job), job_owner(job), now, i, &name, err))
 			return -1;
-		if (open_named(job, name, guard, row, err) == 0)
+		if (open_claimed(job, name, &mine, guard, row, err) == 0) {
+			*claim = TAKE_FD(mine);
 			return 0;
+		}
 		if (err->code != ERR_EXISTS)
 			return -1;
 		store_row_free(row);
@@ -315,8 +331,9 @@ static int start_run(struct job *job, struct err *err)
 		name = TAKE(earlier);
 	}
 	int guard = GUARD_NONE;
+	cleanup_close int claim = -1;
 	cleanup_row struct session_row row = {0};
-	rc = name ? open_named(job, name, &guard, &row, err) : open_generated(job, &guard, &row, err);
+	rc = name ? open_named(job, name, &guard, &row, err) : open_generated(job, &claim, &guard, &row, err);
 	if (rc == 0)
 		rc = row.state == SESSION_RUNNING ? taken(job, &row, clock_mono_ms() - began, err)
 		                                  : operation_up(job, &row, err);

@@ -1,0 +1,157 @@
+/* Two installations on one host, with one engine and the same settings: each has its own database, and calls its sessions as the
+ * other does. Neither ever touches, or is stuck with, what is the other's. */
+#include "core/net.h"
+#include "sessions/test_compose.h"
+
+#define SLEEPS "    image: '@'\n    stop_signal: SIGKILL\n    command: [sleep, '1000']\n"
+#define ROUNDS 3
+
+static const char file[] = "services:\n"
+                           "  web:\n" SLEEPS "    ports: ['8080:80']\n"
+                           "    volumes: ['data:/data']\n"
+                           "  side:\n" SLEEPS "volumes:\n  data: {}\n";
+
+struct pair {
+	struct test_state *one, *two;
+};
+
+static void at(const struct test_state *t)
+{
+	setenv("STATE_DIR", t->dir, 1);
+}
+
+static int setup_pair(void **data, int (*setup_one)(void **))
+{
+	struct pair *p = mem_alloc(sizeof(*p));
+	void *one = NULL, *two = NULL;
+	int rc = setup_one(&one) || setup_one(&two);
+	p->one = one;
+	p->two = two;
+	*data = p;
+	return rc;
+}
+
+static int setup_pair_v1(void **data)
+{
+	return setup_pair(data, setup_v1);
+}
+
+static int setup_pair_v2(void **data)
+{
+	return setup_pair(data, setup_v2);
+}
+
+static int teardown_pair(void **data)
+{
+	struct pair *p = *data;
+	void *one = p->one, *two = p->two;
+	int left = compose_teardown(&one) + compose_teardown(&two);
+	free(p);
+	return left;
+}
+
+/* -- the same name -- */
+
+static int64_t begin(struct test_state *t, pid_t *pid)
+{
+	at(t);
+	int64_t job = enqueue_start(t, "demo", file);
+	*pid = spawn_job(job, NULL);
+	return job;
+}
+
+/* It is whole and nobody else's is in it, or it was refused and nothing of it is there. Returns whether it runs. */
+static bool assert_whole_or_refused(struct test_state *t, int64_t job)
+{
+	struct job_row row = {0};
+	assert_ok(jobs_get(t->st, job, &row, err));
+	bool runs = row.state == JOB_DONE;
+	if (!runs && !strstr(row.error ? row.error : "", "another installation"))
+		fail_msg("%s", row.error ? row.error : job_state_name(row.state));
+	job_row_free(&row);
+	if (runs)
+		assert_objects(t, 2, 1, 1);
+	else
+		assert_gone(t);
+	return runs;
+}
+
+static void the_same_name_at_once(void **data)
+{
+	struct pair *p = *data;
+	for (int i = 0; i < ROUNDS; i++) {
+		pid_t pids[2];
+		int64_t one = begin(p->one, &pids[0]), two = begin(p->two, &pids[1]);
+		wait_for(pids[0]);
+		wait_for(pids[1]);
+		bool first = assert_whole_or_refused(p->one, one),
+		     second = assert_whole_or_refused(p->two, two);
+		assert_int_equal(first + second, 1);
+		stop_gone(first ? p->one : p->two, "demo");
+		assert_gone(p->one);
+		assert_gone(p->two);
+	}
+}
+
+static void a_name_that_is_being_taken(void **data)
+{
+	struct pair *p = *data;
+	cleanup_close int claim = -1;
+	cleanup_free char *what = mem_printf("project-%s-demo", getenv("COMPOSE_PROJECT_NAME"));
+	assert_true(net_claim(what, &claim));
+	start_refused(p->one, "demo", file, ERR_EXISTS, "is just starting a session of compose project");
+	assert_gone(p->one);
+	close(TAKE_FD(claim));
+	cJSON_Delete(start(p->one, "demo", file));
+	/* it is there for all to see, and no claim is needed any more */
+	assert_true(net_claim(what, &claim));
+	start_refused(p->two, "demo", file, ERR_EXISTS, "is of another installation on this machine");
+	close(TAKE_FD(claim));
+	does(p->one, "session.restart", "{\"name\":\"demo\"}");
+	assert_objects(p->one, 2, 1, 1);
+	stop_gone(p->one, "demo");
+	assert_gone(p->one);
+	assert_gone(p->two);
+}
+
+/* Timers of both ring in the same second. */
+static void a_generated_name_that_is_taken(void **data)
+{
+	struct pair *p = *data;
+	cleanup_free char *args = with_file(p->one, "any", file);
+	cleanup_json cJSON *unnamed = cJSON_Parse(args), *result = NULL;
+	int claims[20];
+	for (size_t i = 0; i < ARRAY_LEN(claims); i++) {
+		cleanup_free char *what = mem_printf("name-%s-test-%lld", getenv("COMPOSE_PROJECT_NAME"),
+		                                     (long long)clock_now_ms() / 1000 + (long long)i);
+		assert_true(net_claim(what, &claims[i]));
+	}
+	cJSON_DeleteItemFromObject(unnamed, "name");
+	cleanup_free char *text = json_print(unnamed);
+	result = run(p->one, "session.start", text);
+	const char *name = json_text(result, "name");
+	assert_string_equal(name + strlen(name) - 2, "-2");
+	stop_gone(p->one, name);
+	for (size_t i = 0; i < ARRAY_LEN(claims); i++)
+		close(claims[i]);
+	assert_gone(p->one);
+}
+
+#define PAIR_V1(name) cmocka_unit_test_setup_teardown(name, setup_pair_v1, teardown_pair)
+#define PAIR_V2(name)                                                                                        \
+	{                                                                                                    \
+#name " (v2)", name, setup_pair_v2, teardown_pair, NULL                                      \
+	}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		return again_main(argc, argv);
+	const struct CMUnitTest tests[] = {
+	        PAIR_V1(the_same_name_at_once),
+	        PAIR_V2(the_same_name_at_once),
+	        PAIR_V1(a_name_that_is_being_taken),
+	        PAIR_V1(a_generated_name_that_is_taken),
+	};
+	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
