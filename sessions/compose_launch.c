@@ -1,3 +1,4 @@
+#include "compose/image.h"
 #include "core/file.h"
 #include "core/mem.h"
 #include "core/net.h"
@@ -181,6 +182,23 @@ static cJSON *awaited(const struct session_row *row, const cJSON *wave)
 	return names;
 }
 
+/* Our own image is there when a start has prepared, but it is any installation's: another one's `clean`, or a person's `docker image prune`,
+ * may take it before a container has it. Returns whether it had to be made again. */
+static bool image_was_taken(struct job *job, const struct session_row *row)
+{
+	cleanup_free char *cache = state_path(job_state(job), COMPOSE_CACHE);
+	const cJSON *check;
+	cJSON_ArrayForEach(check, json_at(row->spec, "checks"))
+	{
+		const char *image = json_text_or(check, "image", "");
+		struct err ignored = {0};
+		if (!strncmp(image, IMAGE_REPOSITORY ":", strlen(IMAGE_REPOSITORY ":")) &&
+		    image_present(image, &ignored) == 0)
+			return image_ensure(image, cache, job, &ignored) == 0;
+	}
+	return false;
+}
+
 /* ${all} of the session, or a part of it, for which what it needs has been started. */
 static int up(struct job *job, const struct session_row *row, const cJSON *services, bool all,
               struct err *err)
@@ -203,7 +221,10 @@ static int up(struct job *job, const struct session_row *row, const cJSON *servi
 	if (!all)
 		args[n++] = "--no-deps";
 	cJSON_ArrayForEach(one, services) args[n++] = one->valuestring;
-	if (compose_tool(job_state(job), row, args, UP_MS, job, err) == 0)
+	int rc = compose_tool(job_state(job), row, args, UP_MS, job, err);
+	if (rc && err->code != ERR_CANCELLED && err->code != ERR_TIMEOUT && image_was_taken(job, row))
+		rc = compose_tool(job_state(job), row, args, UP_MS, job, err);
+	if (rc == 0)
 		return 0;
 	return err->code == ERR_CANCELLED || err->code == ERR_TIMEOUT ? -1
 	                                                              : explain(job_state(job), row, err);

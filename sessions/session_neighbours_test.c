@@ -1,5 +1,6 @@
 /* Two installations on one host, with one engine and the same settings: each has its own database, and calls its sessions as the
  * other does. Neither ever touches, or is stuck with, what is the other's. */
+#include "compose/image.h"
 #include "core/net.h"
 #include "sessions/test_compose.h"
 
@@ -137,6 +138,42 @@ static void a_generated_name_that_is_taken(void **data)
 	assert_gone(p->one);
 }
 
+/* -- the same image -- */
+
+static char *shared_image;
+
+static void take_image(const char *step, bool done)
+{
+	cleanup_free char *name = docker_escape(shared_image), *path = mem_printf("/images/%s", name);
+	if (!strcmp(step, "launch") && !done)
+		assert_ok(docker_call("DELETE", path, NULL, 0, NULL, err));
+}
+
+/* The one of this program, which another installation of it removes just before the first container is made of it. */
+static void an_image_that_is_taken(void **data)
+{
+	struct pair *p = *data;
+	struct err err = {0};
+	cleanup_free char *cache = state_path(p->one->st, COMPOSE_CACHE),
+	                  *image = image_reference(cache, &err);
+	assert_non_null(image);
+	assert_ok(image_ensure(image, cache, NULL, err));
+	cleanup_free char *yaml = mem_printf("services:\n  web:\n    image: %s\n    stop_signal: SIGKILL\n"
+	                                     "    entrypoint: [busybox, sleep, '1000']\n    healthcheck: {disable: true}\n",
+	                                     image);
+	shared_image = image;
+	step_hook = take_image;
+	cJSON *started = start(p->one, "demo", yaml);
+	step_hook = NULL;
+	cJSON_Delete(started);
+	assert_objects(p->one, 1, 1, 0);
+	stop_gone(p->one, "demo");
+	assert_gone(p->one);
+	/* with all its names */
+	cleanup_free char *path = mem_printf("/images/%s?force=1", strchr(image, ':') + 1);
+	assert_ok(docker_call("DELETE", path, NULL, 0, NULL, err));
+}
+
 #define PAIR_V1(name) cmocka_unit_test_setup_teardown(name, setup_pair_v1, teardown_pair)
 #define PAIR_V2(name)                                                                                        \
 	{                                                                                                    \
@@ -148,10 +185,9 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		return again_main(argc, argv);
 	const struct CMUnitTest tests[] = {
-	        PAIR_V1(the_same_name_at_once),
-	        PAIR_V2(the_same_name_at_once),
-	        PAIR_V1(a_name_that_is_being_taken),
-	        PAIR_V1(a_generated_name_that_is_taken),
+	        PAIR_V1(the_same_name_at_once),      PAIR_V2(the_same_name_at_once),
+	        PAIR_V1(a_name_that_is_being_taken), PAIR_V1(a_generated_name_that_is_taken),
+	        PAIR_V1(an_image_that_is_taken),     PAIR_V2(an_image_that_is_taken),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
