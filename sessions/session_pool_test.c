@@ -261,6 +261,24 @@ static void many_at_once(void **data)
 	assert_nothing_left(t);
 }
 
+/* What is planned for those that nobody wants any more takes nothing from the count of what people have. */
+static void a_plan_counts_what_people_have(void **data)
+{
+	struct test_state *t = *data;
+	pool_of(t, "2");
+	refill(t);
+	does(t, "session.start", "{\"name\":\"demo\"}");
+	refill(t);
+	pool_of(t, "0");
+	assert_ok(pool_trim(t->st, err));
+	cleanup_json cJSON *plan = run(t, "session.reap", "{\"dry_run\":true}");
+	assert_int_equal(cJSON_GetArraySize(json_at(plan, "removed")), 2);
+	assert_int_equal(json_int(plan, "kept", -9), 1);
+	drain(t);
+	stop_clean(t, "demo");
+	assert_nothing_left(t);
+}
+
 /* Killed while it makes a warm one: nothing is left, and the next look makes another. */
 static void a_killed_fill_leaves_nothing(void **data)
 {
@@ -337,6 +355,7 @@ int main(int argc, char **argv)
 	        P(they_come_back),
 	        P(a_taken_one_is_warm_in_the_backup),
 	        P(many_at_once),
+	        P(a_plan_counts_what_people_have),
 	        P(a_killed_fill_leaves_nothing),
 	        P(a_failure_rests),
 	};

@@ -212,19 +212,28 @@ static void add_held(struct job *job, cJSON *result)
 	        clock_iso(until, iso, sizeof(iso)));
 }
 
+/* Sessions that somebody has: all, or the one of ${uuid}. */
+static int count_kept(struct state *st, const char *uuid, int64_t *n, struct err *err)
+{
+	return db_get_int(st->db, n, err,
+	                  "SELECT count(*) FROM sessions WHERE state <> 'failed' AND pool IS NULL AND (?1 IS "
+	                  "NULL OR uuid = ?1)",
+	                  "t", uuid);
+}
+
+/* ${kept}: how many more are kept than there are rows of. */
 static int set_result(struct job *job, struct tally *t, int64_t kept, struct err *err)
 {
 	bool dry = json_bool(job_args(job), "dry_run", false);
 	cJSON *result = json_object();
 	int n = cJSON_GetArraySize(t->removed);
-	int rc = db_get_int(job_state(job)->db, &kept, err,
-	                    "SELECT ? + count(*) FROM sessions WHERE state <> 'failed' AND pool IS NULL", "i",
-	                    kept);
+	int64_t rows = 0;
+	int rc = count_kept(job_state(job), NULL, &rows, err);
 	json_add(result, "removed", t->removed);
 	json_add_int(result, "orphans", t->orphans);
 	json_add_int(result, "adopted", t->adopted);
 	json_add_int(result, "foreign", t->foreign);
-	json_add_int(result, "kept", kept);
+	json_add_int(result, "kept", rows + kept);
 	json_add_bool(result, "dry_run", dry);
 	json_add(result, "actions", t->actions);
 	if (t->left_off)
@@ -304,7 +313,8 @@ static int reap_all(struct job *job, struct reap_plan *plan, int64_t began, stru
 static int plan_all(struct job *job, const struct reap_plan *plan, struct err *err)
 {
 	struct tally t = tally_new();
-	int64_t kept = 0;
+	int64_t kept = 0, counted = 0;
+	int rc = 0;
 	t.foreign = plan->foreign;
 	for (size_t i = 0; i < plan->n; i++) {
 		const struct reap_finding *f = &plan->list[i];
@@ -315,9 +325,11 @@ static int plan_all(struct job *job, const struct reap_plan *plan, struct err *e
 		if (f->kind != REAP_SESSION)
 			continue;
 		note_removed(&t, f->what, f->reason, NULL);
-		kept--;
+		/* a warm one is nobody's yet */
+		rc |= count_kept(job_state(job), f->uuid, &counted, err);
+		kept -= counted;
 	}
-	return set_result(job, &t, kept, err);
+	return set_result(job, &t, kept, err) || rc ? -1 : 0;
 }
 
 static int reap_run(struct job *job, struct err *err)
