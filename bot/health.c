@@ -61,6 +61,8 @@ static void answer_health(const struct health *h, struct http_exchange *x)
 		json_add_text(body, "reason", reason);
 	json_add_int(body, "uptime", (clock_mono_ms() - h->started_at) / 1000);
 	json_add_text(body, "version", version_text);
+	cleanup_free char *mark = state_mark(bot->st->dir);
+	json_add_text(body, "state", mark);
 	json_add_text(body, "bot", bot->username);
 	json_add_text(body, "polling",
 	              bot->poller ? poller_state_name(poller_state(bot->poller)) : "starting");

@@ -39,12 +39,23 @@ static int nothing_runs(const struct chat *c, struct err *err)
 	               c->base);
 }
 
+static int of_another(const struct chat *c, struct err *err)
+{
+	return err_set(
+	        err, ERR_DENIED,
+	        "the Telegram server at %s is of another installation, it refused our key: run `make up` "
+	        "first, which says what to change (TELEGRAM_PORT)",
+	        c->base);
+}
+
 static int catch_up(struct chat *c, struct err *err)
 {
 	cleanup_json cJSON *now = user_api_events(c->api, c->user, -1, 0, err);
 
 	if (now == NULL)
-		return err->code == ERR_NET ? nothing_runs(c, err) : -1;
+		return err->code == ERR_NET      ? nothing_runs(c, err)
+		       : err->code == ERR_DENIED ? of_another(c, err)
+		                                 : -1;
 	c->after = json_int(now, "last", 0);
 	return 0;
 }

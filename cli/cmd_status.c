@@ -136,6 +136,14 @@ int cli_status(const struct config *cfg, int argc, char **argv, struct err *err)
 	return 0;
 }
 
+/* The same ports are the defaults of every installation: whoever has them answers. A part of an earlier version does not say whose it is. */
+static bool is_ours(const cJSON *health, const struct state *st)
+{
+	const char *theirs = json_text(health, "state");
+	cleanup_free char *ours = st ? state_mark(st->dir) : NULL;
+	return !theirs || !ours || !strcmp(theirs, ours);
+}
+
 /* Ask one part; fills its {status, detail}. Returns whether it is healthy. */
 static bool ask(cJSON *part, struct state *st)
 {
@@ -151,9 +159,12 @@ static bool ask(cJSON *part, struct state *st)
 		json_add_text(part, "detail", err.msg);
 	} else {
 		cleanup_json cJSON *body = json_parse(reply.body, reply.len, &err);
-		healthy = reply.status == 200;
-		const char *reason = json_text(body, "reason");
-		json_add_text(part, "detail", reason ? reason : "");
+		bool ours = is_ours(body, st);
+		healthy = ours && reply.status == 200;
+		json_add_text(part, "detail",
+		              ours ? json_text_or(body, "reason", "")
+		                   : "another installation on this machine answers at its port; `codefoundry "
+		                     "up` says what to change");
 		http_reply_free(&reply);
 	}
 	json_add_text(part, "status", healthy ? "healthy" : "unhealthy");

@@ -3,8 +3,8 @@
 #include "core/mem.h"
 #include "core/version.h"
 #include "gateway/request.h"
-#include "sessions/counters.h"
 #include "jobs/worker.h"
+#include "sessions/counters.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,6 +50,8 @@ static void health(struct hub *hub, struct http_exchange *x)
 	json_add_int(j, "uptime", (clock_mono_ms() - hub->started_ms) / 1000);
 	json_add_int(j, "sessions", (int64_t)hub->connections);
 	json_add_text(j, "version", version_text);
+	cleanup_free char *mark = state_mark(hub->st->dir);
+	json_add_text(j, "state", mark);
 	json_add_int(j, "requests", (int64_t)metrics_value(hub->metrics, METRIC_REQUESTS, NULL));
 	json_add_int(j, "jobs_queued", queued);
 	json_add_bool(j, "worker", worker_alive(hub->st));

@@ -2,6 +2,7 @@
 #include "core/bell.h"
 #include "core/file.h"
 #include "core/mem.h"
+#include "jobs/sha256.h"
 #include "jobs/state_private.h"
 #include <errno.h>
 #include <limits.h>
@@ -10,7 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define MARK_DIGITS 12
 
 const struct setting state_settings[] = {
         {.key = "STATE_DIR",
@@ -173,6 +177,18 @@ char *state_dir(const struct config *cfg)
 		return TAKE(relative);
 	char cwd[PATH_MAX];
 	return mem_printf("%s/%s", getcwd(cwd, sizeof(cwd)) ? cwd : "", relative);
+}
+
+char *state_mark(const char *dir)
+{
+	char place[64], hex[SHA256_HEX + 1];
+	struct stat s;
+	if (stat(dir, &s))
+		return mem_strdup("");
+	snprintf(place, sizeof(place), "%llx:%llx", (unsigned long long)s.st_dev,
+	         (unsigned long long)s.st_ino);
+	sha256_hex(place, strlen(place), hex);
+	return mem_printf("%.*s", MARK_DIGITS, hex);
 }
 
 int state_open(struct state **out, const struct config *cfg, struct err *err)

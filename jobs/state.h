@@ -21,6 +21,10 @@ extern const struct setting state_settings[];
  * $XDG_STATE_HOME/codefoundry. The caller frees the absolute path. */
 char *state_dir(const struct config *cfg);
 
+/** What tells the state directory ${dir} from others on this machine: the parts show it in their health, so that who asks at a port can tell
+ * whether his own part answers there, or that of another installation. "" when it is not there. The caller frees it. */
+char *state_mark(const char *dir);
+
 /** Make what is missing and open. Errors name the directory and what to do. ${cfg} is borrowed for the state's life. */
 int state_open(struct state **state, const struct config *cfg, struct err *err);
 void state_close(struct state *state);

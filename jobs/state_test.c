@@ -2,10 +2,10 @@
 #include "core/mem.h"
 #include "jobs/state.h"
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -228,6 +228,18 @@ static void a_sound_database_may_not(void **unused)
 	assert_null(strstr(err.msg, "move it away"));
 }
 
+static void a_mark_tells_directories_apart(void **unused)
+{
+	(void)unused;
+	cleanup_free char *above = mem_printf("%s/..", dir),
+	                  *around = mem_printf("%s/../%s", dir, strrchr(dir, '/')),
+	                  *gone = mem_printf("%s/gone", dir), *one = state_mark(dir),
+	                  *two = state_mark(above), *same = state_mark(around), *none = state_mark(gone);
+	assert_string_equal(one, same);
+	assert_string_not_equal(one, two);
+	assert_string_equal(none, "");
+}
+
 static void without_a_home_it_is_not_in_tmp(void **unused)
 {
 	(void)unused;
@@ -249,6 +261,7 @@ static void without_a_home_it_is_not_in_tmp(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test_setup_teardown(a_mark_tells_directories_apart, setup, teardown),
 	        cmocka_unit_test_setup_teardown(without_a_home_it_is_not_in_tmp, setup, teardown),
 	        cmocka_unit_test_setup_teardown(first_open_makes_a_private_directory_and_an_id, setup,
 	                                        teardown),

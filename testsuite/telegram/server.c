@@ -6,6 +6,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 #include "core/version.h"
+#include "jobs/state.h"
 #include "testsuite/telegram/call.h"
 #include "testsuite/telegram/events.h"
 #include "testsuite/telegram/files.h"
@@ -54,6 +55,8 @@ static void answer_health(struct tg *tg, struct http_exchange *x)
 	json_add_text(health, "bot", tg->username);
 	json_add_bool(health, "polling", tg_updates_polling(tg));
 	json_add_text(health, "version", version_text);
+	cleanup_free char *mark = state_mark(tg->dir);
+	json_add_text(health, "state", mark);
 	cleanup_free char *text = json_print(health);
 	http_answer_text(x, 200, "application/json", text);
 }
