@@ -6,24 +6,75 @@
 #include "jobs/state_private.h"
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LEASE_MAX (8u << 20)
+#define INSTALL_MAX (ID_UUID_LEN + PATH_MAX + 2)
 
-static int read_install(struct state *st, const char *path, struct err *err)
+/* The id in the first line of ${path}, and, owned, the second: the state directory it was made for, "" in what earlier versions wrote. */
+static int read_lines(const char *path, char uuid[ID_UUID_LEN + 1], char **home, struct err *err)
 {
 	cleanup_free char *text = NULL;
-	if (file_read(path, 256, &text, NULL, err))
+	if (file_read(path, INSTALL_MAX, &text, NULL, err))
 		return -1;
-	text[strcspn(text, "\n")] = '\0';
-	if (!id_is_uuid(text))
+	char *rest = text, *id = strsep(&rest, "\n"), *second = rest ? strsep(&rest, "\n") : NULL;
+	if (!id_is_uuid(id))
 		return err_set(err, ERR_STATE,
 		               "%s does not hold a UUID: restore it from a backup, or remove it (it is then "
 		               "read back from the sessions beside it)",
 		               path);
-	memcpy(st->install, text, sizeof(st->install));
+	memcpy(uuid, id, ID_UUID_LEN + 1);
+	*home = mem_strdup(second ?: "");
 	return 0;
+}
+
+static char *lines_of(const struct state *st, const char *uuid)
+{
+	return mem_printf("%s\n%s\n", uuid, st->dir);
+}
+
+static bool is_here(const struct state *st, const char *home)
+{
+	struct stat there, here;
+	return stat(home, &there) == 0 && stat(st->dir, &here) == 0 && there.st_dev == here.st_dev &&
+	       there.st_ino == here.st_ino;
+}
+
+static bool has_our_id(const struct state *st, const char *home)
+{
+	char uuid[ID_UUID_LEN + 1];
+	struct err ignored = {0};
+	cleanup_free char *path = mem_printf("%s/install", home), *its_home = NULL;
+	return read_lines(path, uuid, &its_home, &ignored) == 0 && !strcmp(uuid, st->install);
+}
+
+/* A copy of a state directory would take the sessions of the original for its own, and stop and remove them. One that was moved leaves
+ * nothing of it behind, and is at home where it is now. */
+static int settle(const struct state *st, const char *path, const char *home, struct err *err)
+{
+	struct err ignored = {0};
+	if (!strcmp(home, st->dir) || is_here(st, home))
+		return 0;
+	if (has_our_id(st, home))
+		return err_set(
+		        err, ERR_STATE,
+		        "%s is a copy of %s, and both would take the same sessions for theirs: set "
+		        "STATE_DIR to an empty directory, or remove the one of them that is not wanted "
+		        "(rm -r)",
+		        st->dir, home);
+	cleanup_free char *lines = lines_of(st, st->install);
+	if (file_write(path, lines, strlen(lines), 0600, &ignored))
+		log_warn("%s", ignored.msg);
+	return 0;
+}
+
+static int read_install(struct state *st, const char *path, struct err *err)
+{
+	cleanup_free char *home = NULL;
+	return read_lines(path, st->install, &home, err) || settle(st, path, home, err) ? -1 : 0;
 }
 
 /* Whose ${directory} of STATE_DIR/sessions is, by the file that stands in it (sessions/lease_file.h); empty: it does not say. Why one that is
@@ -91,7 +142,7 @@ static int make_install(const struct state *st, const char *path, struct err *er
 	if (ask_sessions(st, path, found, err))
 		return -1;
 	id_uuid(fresh);
-	cleanup_free char *line = mem_printf("%s\n", found[0] ? found : fresh),
+	cleanup_free char *line = lines_of(st, found[0] ? found : fresh),
 	                  *mine = state_path(st, "install.%s", fresh);
 	if (file_write(mine, line, strlen(line), 0600, err))
 		return -1;

@@ -228,6 +228,73 @@ static void a_sound_database_may_not(void **unused)
 	assert_null(strstr(err.msg, "move it away"));
 }
 
+static void assert_opens_as(const char *at, const char *uuid)
+{
+	struct err err = {0};
+	struct state *st = NULL;
+	assert_int_equal(config_set(cfg, "STATE_DIR", at, &err), 0);
+	if (state_open(&st, cfg, &err))
+		fail_msg("%s", err.msg);
+	assert_string_equal(st->install, uuid);
+	state_close(st);
+}
+
+static void copy_install(const char *from, const char *to)
+{
+	struct err err = {0};
+	cleanup_free char *source = mem_printf("%s/install", from), *target = mem_printf("%s/install", to),
+	                  *text = NULL;
+	assert_int_equal(file_read(source, 10000, &text, NULL, &err), 0);
+	assert_int_equal(dir_make(to, 0700, &err), 0);
+	assert_int_equal(file_write(target, text, strlen(text), 0600, &err), 0);
+}
+
+/* Two of one id would remove each other's sessions. */
+static void a_copy_beside_the_original_is_refused(void **unused)
+{
+	(void)unused;
+	struct err err = {0};
+	struct state *st = NULL;
+	cleanup_free char *one = mem_printf("%s/a/b", dir), *two = mem_printf("%s/two", dir),
+	                  *link = mem_printf("%s/link", dir), *three = mem_printf("%s/three", dir);
+	assert_int_equal(state_open(&st, cfg, &err), 0);
+	cleanup_free char *uuid = mem_strdup(st->install);
+	state_close(st);
+	copy_install(one, two);
+	assert_int_equal(config_set(cfg, "STATE_DIR", two, &err), 0);
+	assert_int_equal(state_open(&st, cfg, &err), -1);
+	assert_int_equal(err.code, ERR_STATE);
+	assert_non_null(strstr(err.msg, one));
+	/* the original is as ever, by whatever way one comes to it */
+	assert_int_equal(symlink(one, link), 0);
+	assert_opens_as(link, uuid);
+	assert_opens_as(one, uuid);
+	/* with that gone it was moved; and what is copied from there, is a copy of this one */
+	assert_int_equal(tree_remove(one, &err), 0);
+	assert_opens_as(two, uuid);
+	copy_install(two, three);
+	assert_int_equal(config_set(cfg, "STATE_DIR", three, &err), 0);
+	assert_int_equal(state_open(&st, cfg, &err), -1);
+	assert_non_null(strstr(err.msg, two));
+}
+
+/* What earlier versions wrote says nothing of its place. */
+static void an_older_id_settles_where_it_is(void **unused)
+{
+	(void)unused;
+	struct err err = {0};
+	cleanup_free char *one = mem_printf("%s/a/b", dir), *two = mem_printf("%s/two", dir),
+	                  *file = mem_printf("%s/install", one);
+	struct state *st = NULL;
+	assert_int_equal(dir_make(one, 0700, &err), 0);
+	assert_int_equal(file_write(file, OLD "\n", ID_UUID_LEN + 1, 0600, &err), 0);
+	assert_opens_as(one, OLD);
+	copy_install(one, two);
+	assert_int_equal(config_set(cfg, "STATE_DIR", two, &err), 0);
+	assert_int_equal(state_open(&st, cfg, &err), -1);
+	assert_non_null(strstr(err.msg, "is a copy of"));
+}
+
 static void a_mark_tells_directories_apart(void **unused)
 {
 	(void)unused;
@@ -261,6 +328,8 @@ static void without_a_home_it_is_not_in_tmp(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test_setup_teardown(a_copy_beside_the_original_is_refused, setup, teardown),
+	        cmocka_unit_test_setup_teardown(an_older_id_settles_where_it_is, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_mark_tells_directories_apart, setup, teardown),
 	        cmocka_unit_test_setup_teardown(without_a_home_it_is_not_in_tmp, setup, teardown),
 	        cmocka_unit_test_setup_teardown(first_open_makes_a_private_directory_and_an_id, setup,
