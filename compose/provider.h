@@ -53,6 +53,7 @@ struct provider_call {
 	int64_t timeout_ms;       /* 0: 10 min */
 	struct job *job;          /* cancels it, gets its lines as log (NULL: nobody) */
 	size_t max_output;        /* of stdout; 0: 1 MiB. More is ERR_LIMIT */
+	int keep_fd; /* what the tool is to hold open as long as it runs, also without us; <= 0: none */
 };
 
 /** Run the tool to its end, without input, with the environment of this process less the COMPOSE_… variables that would make it another

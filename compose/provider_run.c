@@ -222,7 +222,7 @@ static const char *unwanted(void)
 }
 
 static int start(struct run *r, const struct provider *p, const char *const *argv,
-                 const char *const *more_env, struct err *err)
+                 const struct provider_call *call, struct err *err)
 {
 	const char *env[ARGS_MAX] = {NULL}, *socket = docker_socket(&(struct err){0});
 	/* version 1 follows the person's docker context unless it is told the address; docker.h knows none */
@@ -237,7 +237,7 @@ static int start(struct run *r, const struct provider *p, const char *const *arg
 	if (!strcmp(docker_name(), "Podman"))
 		add_args(env, &n,
 		         (const char *const[]){"DOCKER_BUILDKIT=0", "COMPOSE_DOCKER_CLI_BUILD=0", NULL});
-	add_args(env, &n, more_env);
+	add_args(env, &n, call->env);
 	int out[2], errs[2];
 	if (pipe2(out, O_CLOEXEC))
 		return err_sys(err, errno, "start %s: pipe", argv[0]);
@@ -250,6 +250,7 @@ static int start(struct run *r, const struct provider *p, const char *const *arg
 	struct proc_spec spec = PROC_SPEC_INIT;
 	spec.argv = argv;
 	spec.env = env;
+	spec.keep_fd = call->keep_fd;
 	spec.out = r->theirs[0];
 	spec.errfd = r->theirs[1];
 	if (proc_spawn(&spec, &r->pid, err))
@@ -345,7 +346,7 @@ int provider_run(const struct provider *p, const struct provider_call *call, cha
 	        mem_printf("%s %s", p->name, call->args && call->args[0] ? call->args[0] : "");
 	if (build_argv(p, call, argv, err))
 		return -1;
-	int failed = start(&r, p, argv, call->env, err);
+	int failed = start(&r, p, argv, call, err);
 	if (failed && !r.pid)
 		return -1;
 	if (failed)

@@ -20,8 +20,9 @@ int compose_resumable(const struct session_row *row, struct err *err)
 	               path_exists(base) ? override : base);
 }
 
-int compose_tool(struct state *st, const struct session_row *row, const char *const *args, int64_t timeout_ms,
-                 struct job *job, struct err *err)
+/* ${keep_fd}: as provider.h. */
+static int call_tool(struct state *st, const struct session_row *row, const char *const *args,
+                     int64_t timeout_ms, struct job *job, int keep_fd, struct err *err)
 {
 	struct provider tool;
 	cleanup_free char *base = mem_printf("%s/" COMPOSE_BASE, row->dir),
@@ -40,8 +41,15 @@ int compose_tool(struct state *st, const struct session_row *row, const char *co
 	                             .args = args,
 	                             .env = env,
 	                             .timeout_ms = timeout_ms,
-	                             .job = job};
+	                             .job = job,
+	                             .keep_fd = keep_fd};
 	return provider_run(&tool, &call, NULL, err);
+}
+
+int compose_tool(struct state *st, const struct session_row *row, const char *const *args, int64_t timeout_ms,
+                 struct job *job, struct err *err)
+{
+	return call_tool(st, row, args, timeout_ms, job, 0, err);
 }
 
 /* -- why `up` failed: what people can do about it -- */
@@ -199,8 +207,8 @@ static bool image_was_taken(struct job *job, const struct session_row *row)
 	return false;
 }
 
-/* ${all} of the session, or a part of it, for which what it needs has been started. */
-static int up(struct job *job, const struct session_row *row, const cJSON *services, bool all,
+/* ${all} of the session, or a part of it, for which what it needs has been started. The tool has the ${claim} too: should we be killed, it goes on. */
+static int up(struct job *job, const struct session_row *row, const cJSON *services, bool all, int claim,
               struct err *err)
 {
 	const cJSON *one;
@@ -221,9 +229,9 @@ static int up(struct job *job, const struct session_row *row, const cJSON *servi
 	if (!all)
 		args[n++] = "--no-deps";
 	cJSON_ArrayForEach(one, services) args[n++] = one->valuestring;
-	int rc = compose_tool(job_state(job), row, args, UP_MS, job, err);
+	int rc = call_tool(job_state(job), row, args, UP_MS, job, claim, err);
 	if (rc && err->code != ERR_CANCELLED && err->code != ERR_TIMEOUT && image_was_taken(job, row))
-		rc = compose_tool(job_state(job), row, args, UP_MS, job, err);
+		rc = call_tool(job_state(job), row, args, UP_MS, job, claim, err);
 	if (rc == 0)
 		return 0;
 	return err->code == ERR_CANCELLED || err->code == ERR_TIMEOUT ? -1
@@ -264,7 +272,7 @@ int compose_launch(struct job *job, const struct session_row *row, struct err *e
 		if (!n)
 			return err_set(err, ERR_INVALID, "services of session %s wait for each other",
 			               row->name);
-		if (up(job, row, wave, n == all, err))
+		if (up(job, row, wave, n == all, claim, err))
 			return -1;
 		cleanup_json cJSON *needed = awaited(row, wave);
 		if (before + n < all && needed->child && compose_await(st, row, needed, job, err))

@@ -115,6 +115,47 @@ static void a_name_that_is_being_taken(void **data)
 	assert_gone(p->two);
 }
 
+/* A tool that, asked to bring something up, says so through the FIFO beside it and hangs. */
+static void slow_tool(struct test_state *t, const char *fifo)
+{
+	cleanup_free char *before = mem_strdup(getenv("PATH")), *dir = state_path(t->st, "files"),
+	                  *tool = mem_printf("%s/docker-compose", dir),
+	                  *path = mem_printf("%s:%s", dir, before),
+	                  *script = mem_printf(
+	                          "#!/bin/sh\ncase \" $* \" in *' up '*) echo > %s; exec sleep 100;; "
+	                          "esac\nPATH=%s exec docker-compose \"$@\"\n",
+	                          fifo, before);
+	assert_ok(dir_make(dir, 0700, err));
+	assert_ok(file_write(tool, script, strlen(script), 0700, err));
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	setenv("PATH", path, 1);
+}
+
+/* Killed, a job leaves its tool running, which goes on making what has the name. */
+static void a_tool_left_alone_has_the_name(void **data)
+{
+	struct pair *p = *data;
+	char c;
+	pid_t pid;
+	int claim = -1;
+	cleanup_free char *what = mem_printf("project-%s-demo", getenv("COMPOSE_PROJECT_NAME")),
+	                  *fifo = state_path(p->one->st, "fifo"), *before = mem_strdup(getenv("PATH"));
+	slow_tool(p->one, fifo);
+	begin(p->one, &pid);
+	setenv("PATH", before, 1);
+	cleanup_close int said = open(fifo, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(said, &c, 1), 1);
+	kill(pid, SIGKILL);
+	assert_true(WIFSIGNALED(wait_for(pid)));
+	at(p->two);
+	start_refused(p->two, "demo", file, ERR_EXISTS, "is just starting a session of compose project");
+	at(p->one);
+	does(p->one, "session.reap", "{}");
+	assert_gone(p->one);
+	assert_true(net_claim(what, &claim));
+	close(claim);
+}
+
 /* Timers of both ring in the same second. */
 static void a_generated_name_that_is_taken(void **data)
 {
@@ -158,9 +199,10 @@ static void an_image_that_is_taken(void **data)
 	                  *image = image_reference(cache, &err);
 	assert_non_null(image);
 	assert_ok(image_ensure(image, cache, NULL, err));
-	cleanup_free char *yaml = mem_printf("services:\n  web:\n    image: %s\n    stop_signal: SIGKILL\n"
-	                                     "    entrypoint: [busybox, sleep, '1000']\n    healthcheck: {disable: true}\n",
-	                                     image);
+	cleanup_free char *yaml =
+	        mem_printf("services:\n  web:\n    image: %s\n    stop_signal: SIGKILL\n"
+	                   "    entrypoint: [busybox, sleep, '1000']\n    healthcheck: {disable: true}\n",
+	                   image);
 	shared_image = image;
 	step_hook = take_image;
 	cJSON *started = start(p->one, "demo", yaml);
@@ -185,9 +227,10 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		return again_main(argc, argv);
 	const struct CMUnitTest tests[] = {
-	        PAIR_V1(the_same_name_at_once),      PAIR_V2(the_same_name_at_once),
-	        PAIR_V1(a_name_that_is_being_taken), PAIR_V1(a_generated_name_that_is_taken),
-	        PAIR_V1(an_image_that_is_taken),     PAIR_V2(an_image_that_is_taken),
+	        PAIR_V1(the_same_name_at_once),          PAIR_V2(the_same_name_at_once),
+	        PAIR_V1(a_name_that_is_being_taken),     PAIR_V1(a_tool_left_alone_has_the_name),
+	        PAIR_V1(a_generated_name_that_is_taken), PAIR_V1(an_image_that_is_taken),
+	        PAIR_V2(an_image_that_is_taken),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
