@@ -1,5 +1,6 @@
 #include "sessions/name.h"
 #include "core/mem.h"
+#include "core/net.h"
 #include "core/text.h"
 #include "sessions/session.h"
 #include <ctype.h>
@@ -31,6 +32,13 @@ int name_generate(struct state *st, const char *owner, int64_t now_ms, int n, ch
 		return err_wrap(err, "CONTAINER_PREFIX=%s", prefix);
 	*name = TAKE(made);
 	return 0;
+}
+
+bool name_claim(struct state *st, const char *name, int *fd)
+{
+	const char *project = config_text(st->cfg, "COMPOSE_PROJECT_NAME");
+	cleanup_free char *what = mem_printf("name-%s-%s", project ?: "", name);
+	return net_claim(what, fd);
 }
 
 char *session_dev_name(const char *user)

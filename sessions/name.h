@@ -10,4 +10,10 @@
  * asked in a chat ("tg:…"). Returns 0 and transfers ${*name}, or -1 when the prefix makes no valid name. */
 int name_generate(struct state *st, const char *owner, int64_t now_ms, int n, char **name, struct err *err);
 
+/**
+ * Timers of two installations on one host ring in the same second, and containers are called after their session: who makes up ${name} first has it,
+ * until he closes ${*fd} (-1: he cannot tell the others), which he may when its session is there. False: somebody has it.
+ */
+bool name_claim(struct state *st, const char *name, int *fd);
+
 #endif

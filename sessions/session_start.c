@@ -1,6 +1,5 @@
 #include "core/clock.h"
 #include "core/mem.h"
-#include "core/net.h"
 #include "sessions/admission.h"
 #include "sessions/adopt.h"
 #include "sessions/lease.h"
@@ -196,18 +195,6 @@ static int open_named(struct job *job, const char *name, int *guard, struct sess
 	return 0;
 }
 
-/* Timers of two installations on one host ring in the same second, and containers are called after their session: who is first has the
- * name of that second, for as long as ${*claim} is open. */
-static int open_claimed(struct job *job, const char *name, int *claim, int *guard, struct session_row *row,
-                        struct err *err)
-{
-	const char *prefix = config_text(job_state(job)->cfg, "COMPOSE_PROJECT_NAME");
-	cleanup_free char *what = mem_printf("name-%s-%s", prefix ?: "", name);
-	if (!net_claim(what, claim))
-		return err_set(err, ERR_EXISTS, "session %s is just being started by another", name);
-	return open_named(job, name, guard, row, err);
-}
-
 static int open_generated(struct job *job, int *claim, int *guard, struct session_row *row, struct err *err)
 {
 	int64_t now = clock_now_ms();
@@ -216,7 +203,9 @@ static int open_generated(struct job *job, int *claim, int *guard, struct sessio
 		cleanup_close int mine = -1;
 		if (name_generate(job_state(job), job_owner(job), now, i, &name, err))
 			return -1;
-		if (open_claimed(job, name, &mine, guard, row, err) == 0) {
+		if (!name_claim(job_state(job), name, &mine))
+			continue;
+		if (open_named(job, name, guard, row, err) == 0) {
 			*claim = TAKE_FD(mine);
 			return 0;
 		}

@@ -4,6 +4,7 @@
 #include "core/file.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "sessions/name.h"
 #include "sessions/session.h"
 #include "testsuite/history.h"
 #include "testsuite/play.h"
@@ -87,7 +88,10 @@ static int make_session(struct test_run *t, struct err *err)
 {
 	int64_t now = clock_now_ms() / 1000;
 	for (int i = 0; i < NAME_TRIES; i++) {
+		cleanup_close int claim = -1;
 		cleanup_free char *name = mem_printf("test-%lld", (long long)now + i);
+		if (!name_claim(t->st, name, &claim))
+			continue;
 		if (db_run(t->st->db, err, "UPDATE test_runs SET session = ? WHERE id = ?", "ti", name,
 		           t->id))
 			return -1;
