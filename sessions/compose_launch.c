@@ -9,6 +9,10 @@
 #include <strings.h>
 
 #define UP_MS 600000
+#define PORT_TAKEN                                                                                           \
+	"another program took a leased port meanwhile (docker ps and ss -ltnp show it): start it again; "    \
+	"one that was kept has the ports it had: end that "                                                  \
+	"program first, or stop the session and start it anew"
 
 int compose_resumable(const struct session_row *row, struct err *err)
 {
@@ -96,8 +100,8 @@ static const struct {
 	const char *sign, *advice;
 } advices[] = {
         {"no space left on device", "the disk is full: remove sessions, or see `docker system df`"},
-        {"port is already allocated", "another program took a leased port meanwhile: start it again"},
-        {"address already in use", "another program took a leased port meanwhile: start it again"},
+        {"port is already allocated", PORT_TAKEN},
+        {"address already in use", PORT_TAKEN},
         {"is already in use by container",
          "a container that is not of this session has that name: remove it, or choose "
          "another session name"},

@@ -179,6 +179,29 @@ static void a_generated_name_that_is_taken(void **data)
 	assert_gone(p->one);
 }
 
+/* -- the same ports -- */
+
+/* Nobody listens for a session that is kept: another installation may be given its ports, and starting it again and again is no help. */
+static void ports_of_a_kept_one(void **data)
+{
+	struct pair *p = *data;
+	cJSON_Delete(start(p->one, "demo", file));
+	does(p->one, "session.stop", "{\"name\":\"demo\",\"keep\":true}");
+	at(p->two);
+	cJSON_Delete(start(p->two, "other", file));
+	assert_int_equal(count(p->two, "SELECT min(value) FROM leases WHERE kind = 'port'"),
+	                 count(p->one, "SELECT min(value) FROM leases WHERE kind = 'port'"));
+	at(p->one);
+	refused(p->one, "session.start", "{\"name\":\"demo\"}", ERR_FAILED, "has the ports it had: end that");
+	assert_int_equal(count(p->one, "SELECT count(*) FROM sessions WHERE state = 'stopped'"), 1);
+	stop_gone(p->two, "other");
+	does(p->one, "session.start", "{\"name\":\"demo\"}");
+	assert_objects(p->one, 2, 1, 1);
+	stop_gone(p->one, "demo");
+	assert_gone(p->one);
+	assert_gone(p->two);
+}
+
 /* -- the same image -- */
 
 static char *shared_image;
@@ -229,8 +252,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	        PAIR_V1(the_same_name_at_once),          PAIR_V2(the_same_name_at_once),
 	        PAIR_V1(a_name_that_is_being_taken),     PAIR_V1(a_tool_left_alone_has_the_name),
-	        PAIR_V1(a_generated_name_that_is_taken), PAIR_V1(an_image_that_is_taken),
-	        PAIR_V2(an_image_that_is_taken),
+	        PAIR_V1(a_generated_name_that_is_taken), PAIR_V1(ports_of_a_kept_one),
+	        PAIR_V1(an_image_that_is_taken),         PAIR_V2(an_image_that_is_taken),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
