@@ -62,12 +62,20 @@ struct proc_id {
 	int64_t start; /* field 22 of /proc/PID/stat, clock ticks since boot; 0: unknown */
 };
 
-/** Identify a running process. Returns 0, or -1 when there is none (zombies count as none). */
+/** Identify a running process: it runs while any thread of it is left, also when its first has ended, or all are just ending.
+ * Returns 0, or -1 when there is none (zombies count as none). */
 int proc_identify(pid_t pid, struct proc_id *id);
-/** Whether a process has an environment, or is about to: inside execve(2) /proc/PID/environ reads empty although the new program
- * will have one. False for threads of the kernel, what has ended, and a program that was given none. */
-bool proc_has_environ(pid_t pid);
-/** Whether exactly this process still runs. */
+
+/** What /proc tells of a process' environment. */
+enum proc_environ {
+	PROC_ENVIRON_NONE, /* a thread of the kernel, what has ended, or a program that was given none */
+	PROC_ENVIRON_SOME, /* one; if it reads empty all the same, it is inside execve(2), and the new program will have one */
+	PROC_ENVIRON_LOST, /* it is ending: its memory is gone, its descriptors may still be open */
+};
+/** Ask for it; SOME stands in /proc/${pid}/task/${*thread}/environ, which is ${pid} unless its first thread has ended before others. */
+enum proc_environ proc_environ(pid_t pid, pid_t *thread);
+
+/** Whether exactly this process still runs; until it does not, a pidfd of it does not poll readable. */
 bool proc_alive(const struct proc_id *id);
 /** Send ${sig} to this process, never to another one that has its pid now. 0 also when it is gone; -1 (errno) when it may
  * not be, or when its start time is unknown. */

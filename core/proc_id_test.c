@@ -3,7 +3,9 @@
 #include "core/file.h"
 #include "core/proc_testing.h"
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 
 static char dir[64];
 /* With an argument: as a program that was rebuilt while it runs. */
@@ -14,7 +16,27 @@ static void child_self(char **argv)
 	printf("%s", proc_self());
 }
 
+/* Says so once the first thread, which has ended, is a zombie. */
+static void *outlive(void *arg)
+{
+	char stat[1024] = "", *state = stat;
+	(void)arg;
+	while (*state != 'Z' && file_peek("/proc/self/stat", stat, sizeof(stat)) > 0)
+		state = strrchr(stat, ')') + 2;
+	child_wait(NULL);
+	return NULL;
+}
+
+static void child_headless(char **argv)
+{
+	pthread_t other;
+	(void)argv;
+	if (pthread_create(&other, NULL, outlive, NULL) == 0)
+		pthread_exit(NULL);
+}
+
 static const struct mode modes[] = {
+        {"headless", child_headless},
         {"wait", child_wait},
         {"self", child_self},
 };
@@ -34,13 +56,14 @@ static int teardown(void **state)
 }
 
 /* A child that says when it runs. */
-static pid_t waiting_child(void)
+static pid_t child_of_mode(const char *mode)
 {
 	int p[2];
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	struct proc_spec spec = PROC_SPEC_INIT;
-	spec.argv = ARGV("wait");
+	spec.argv = ARGV(mode);
 	spec.out = p[1];
+	spec.die_with_parent = true;
 	pid_t pid;
 	assert_int_equal(proc_spawn(&spec, &pid, &err), 0);
 	close(p[1]);
@@ -48,6 +71,11 @@ static pid_t waiting_child(void)
 	assert_int_equal(read(p[0], &c, 1), 1);
 	close(p[0]);
 	return pid;
+}
+
+static pid_t waiting_child(void)
+{
+	return child_of_mode("wait");
 }
 
 static void identity_is_pid_and_start(void **state)
@@ -88,10 +116,12 @@ static void who_has_an_environment(void **state)
 {
 	(void)state;
 	int p[2];
-	assert_true(proc_has_environ(getpid()));
-	assert_false(proc_has_environ(0x7fffffff));
+	pid_t thread;
+	assert_int_equal(proc_environ(getpid(), &thread), PROC_ENVIRON_SOME);
+	assert_int_equal(thread, getpid());
+	assert_int_equal(proc_environ(0x7fffffff, &thread), PROC_ENVIRON_NONE);
 	if (getpgid(2) == 0)
-		assert_false(proc_has_environ(2)); /* a thread of the kernel */
+		assert_int_equal(proc_environ(2, &thread), PROC_ENVIRON_NONE); /* a thread of the kernel */
 	assert_int_equal(pipe2(p, O_CLOEXEC), 0);
 	/* a program that was given none, and one that was given one variable: both say when they run */
 	for (int given = 0; given < 2; given++) {
@@ -100,20 +130,66 @@ static void who_has_an_environment(void **state)
 		if (pid == 0) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL); /* should a test fail meanwhile */
 			dup2(p[1], STDOUT_FILENO);
-			execve(proc_self(), (char *const[]){"proc_id_test", "wait", NULL}, given ? one : none);
+			execve(proc_self(), (char *const[]){"proc_id_test", "wait", NULL},
+			       given ? one : none);
 			_exit(1);
 		}
 		char c;
 		assert_int_equal(read(p[0], &c, 1), 1);
-		assert_int_equal(proc_has_environ(pid), given);
+		assert_int_equal(proc_environ(pid, &thread), given ? PROC_ENVIRON_SOME : PROC_ENVIRON_NONE);
 		kill(pid, SIGKILL);
 		siginfo_t info;
 		assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-		assert_false(proc_has_environ(pid)); /* a zombie */
+		assert_int_equal(proc_environ(pid, &thread), PROC_ENVIRON_NONE); /* a zombie */
 		finished(pid);
 	}
 	close(p[0]);
 	close(p[1]);
+}
+
+/* Its first thread may end (pthread_exit in main): the process goes on, with its files and sockets. */
+static void others_may_outlive_the_first_thread(void **state)
+{
+	(void)state;
+	pid_t pid = child_of_mode("headless"), thread = 0;
+	struct proc_id id;
+	siginfo_t info;
+	assert_int_equal(proc_identify(pid, &id), 0);
+	assert_true(id.start > 0 && proc_alive(&id));
+	assert_int_equal(proc_environ(pid, &thread), PROC_ENVIRON_SOME);
+	assert_int_not_equal(thread, pid);
+	assert_int_equal(proc_signal(&id, SIGTERM), 0);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	assert_false(proc_alive(&id));
+	assert_int_equal(proc_environ(pid, &thread), PROC_ENVIRON_NONE);
+	assert_int_equal(finished(pid), 128 + SIGTERM);
+}
+
+/* A thread that somebody traces is not over before he has looked: a process that is killed, whose first thread is a zombie and not the last. */
+static void it_lives_until_its_last_thread_has_ended(void **state)
+{
+	(void)state;
+	pid_t pid = child_of_mode("headless"), thread = 0, other;
+	struct proc_id id;
+	assert_int_equal(proc_environ(pid, &other), PROC_ENVIRON_SOME);
+	assert_int_equal(proc_identify(pid, &id), 0);
+	cleanup_close int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	bool traced = ptrace(PTRACE_SEIZE, other, NULL, NULL) == 0;
+	siginfo_t info;
+	assert_int_equal(proc_signal(&id, SIGKILL), 0);
+	if (traced) {
+		assert_int_equal(waitid(P_PID, (id_t)other, &info, WEXITED | WNOWAIT | __WALL), 0);
+		assert_int_equal(poll(&p, 1, 0), 0);
+		assert_true(proc_alive(&id));
+		assert_int_equal(proc_environ(pid, &thread), PROC_ENVIRON_LOST);
+		assert_int_equal(waitpid(other, NULL, __WALL), other);
+	}
+	assert_int_equal(poll(&p, 1, RUN_MS), 1);
+	assert_false(proc_alive(&id));
+	assert_int_equal(finished(pid), 128 + SIGKILL);
+	if (!traced)
+		skip(); /* not allowed */
 }
 
 static void names_do_not_confuse(void **state)
@@ -195,6 +271,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 	        TEST(identity_is_pid_and_start),
 	        TEST(who_has_an_environment),
+	        TEST(others_may_outlive_the_first_thread),
+	        TEST(it_lives_until_its_last_thread_has_ended),
 	        TEST(names_do_not_confuse),
 	        TEST(a_pid_used_again_is_another_process),
 	        TEST(self_is_a_file),

@@ -17,8 +17,10 @@
 #include <unistd.h>
 
 #define ENVIRON_MAX (256u << 10)
-#define EXECVE_WAIT_MS 500      /* loading a program from a slow disk takes this long */
-#define EXECVE_WAIT_ALL_MS 2000 /* for all of one look: many may hang there, when the disk is gone */
+#define ASK_TIMES 4        /* which thread has it, and whether it may be read, may change in between */
+#define EXECVE_WAIT_MS 500 /* loading a program from a slow disk takes this long */
+/* For all of one look: many may hang there, when the disk is gone. And for all that are ending, which takes a second per GiB. */
+#define WAIT_ALL_MS 2000
 #define KILL_ROUNDS 5
 #define KILL_WAIT_MS 3000
 
@@ -54,9 +56,30 @@ bool marker_parse(const char *path, const char *install, char session[ID_UUID_LE
 	return false;
 }
 
-/* Bytes of /proc/PID/environ in ${buf}; -1 when it may not be read. */
-static ssize_t read_environ(const char *path, char *buf, size_t size)
+/* One look at all processes. */
+struct look {
+	char *environ;              /* ENVIRON_MAX bytes */
+	int64_t patience;           /* ms that it may still wait */
+	struct marker_proc *ending; /* whose they are cannot be told any more */
+	int n_ending;
+};
+
+static void look_free(struct look *l)
 {
+	free(l->environ);
+	free(l->ending);
+}
+#define cleanup_look __attribute__((cleanup(look_free)))
+
+/* Bytes of the environment of ${pid} as its ${thread} shows it; -1 when it may not be read. Where the memory is gone it is root's, and reads empty
+ * or (Linux 6.18) cannot be opened by anybody. */
+static ssize_t read_environ(pid_t pid, pid_t thread, char *buf, size_t size)
+{
+	char path[64];
+	if (thread == pid)
+		snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
+	else
+		snprintf(path, sizeof(path), "/proc/%d/task/%d/environ", (int)pid, (int)thread);
 	cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
 	size_t used = 0;
 	ssize_t n;
@@ -68,21 +91,26 @@ static ssize_t read_environ(const char *path, char *buf, size_t size)
 	return (ssize_t)used;
 }
 
-/* The value of our key in the environment of ${pid}, borrowed from ${buf}; NULL when there is none. Of a process inside execve
- * the kernel shows an empty one: it is asked again, for a leak may hide there. At most ${*patience} ms, which become fewer. */
-static const char *environ_marker(pid_t pid, char *buf, size_t size, int64_t *patience)
+/* The value of our key in the environment of ${pid}, borrowed from the look; NULL when there is none. Of a process inside execve
+ * the kernel shows an empty one: it is asked again, for a leak may hide there; and another thread, when the first has ended.
+ * ${*ending} is set when it cannot be told any more. */
+static const char *environ_marker(struct look *l, pid_t pid, bool *ending)
 {
-	char path[64];
 	ssize_t used;
-	int64_t most = *patience < EXECVE_WAIT_MS ? *patience : EXECVE_WAIT_MS, began = 0, waited = 0;
-	snprintf(path, sizeof(path), "/proc/%d/environ", (int)pid);
-	while ((used = read_environ(path, buf, size)) == 0 && waited < most && proc_has_environ(pid)) {
+	int64_t most = l->patience < EXECVE_WAIT_MS ? l->patience : EXECVE_WAIT_MS, began = 0, waited = 0;
+	enum proc_environ state = PROC_ENVIRON_SOME;
+	pid_t thread = pid;
+	for (int asked = 0; (used = read_environ(pid, thread, l->environ, ENVIRON_MAX)) <= 0 &&
+	                    (asked < ASK_TIMES || (used == 0 && waited < most)) &&
+	                    (state = proc_environ(pid, &thread)) == PROC_ENVIRON_SOME;
+	     asked++) {
 		sched_yield();
 		began = began ? began : clock_mono_ms();
 		waited = clock_mono_ms() - began;
 	}
-	*patience -= waited;
-	for (const char *p = buf; p < buf + used; p += strlen(p) + 1)
+	l->patience -= waited;
+	*ending = used <= 0 && state == PROC_ENVIRON_LOST;
+	for (const char *p = l->environ; p < l->environ + used; p += strlen(p) + 1)
 		if (!strncmp(p, MARKER_KEY "=", sizeof(MARKER_KEY)))
 			return p + sizeof(MARKER_KEY);
 	return NULL;
@@ -95,27 +123,45 @@ static bool is_ours(int proc, const char *pid)
 	return fstatat(proc, pid, &s, 0) == 0 && s.st_uid == geteuid();
 }
 
+static void add(struct marker_proc **list, int *n, const struct marker_proc *one)
+{
+	*list = mem_resize(*list, (size_t)*n + 1, sizeof(**list));
+	(*list)[(*n)++] = *one;
+}
+
+typedef void found_fn(void *arg, const struct proc_id *id, const char *path);
+
+/* Twice: what has no marker, which are most, is done with; identified before and after reading, for the pid may have changed
+ * hands in between. */
+static void look_at(struct look *l, pid_t pid, found_fn *fn, void *arg)
+{
+	struct marker_proc one = {0};
+	bool ending;
+	const char *path = environ_marker(l, pid, &ending);
+	if (!path && !ending)
+		return;
+	if (proc_identify(pid, &one.id))
+		return;
+	if (path)
+		path = environ_marker(l, pid, &ending);
+	if (ending)
+		add(&l->ending, &l->n_ending, &one);
+	else if (path && proc_alive(&one.id))
+		fn(arg, &one.id, path);
+}
+
 /* Call ${fn} for every process of this user with a marker, this one excepted. */
-static int walk(void (*fn)(void *arg, const struct proc_id *id, const char *path), void *arg, struct err *err)
+static int walk(struct look *l, found_fn *fn, void *arg, struct err *err)
 {
 	DIR *dir = opendir("/proc");
 	if (!dir)
 		return err_sys(err, errno, "list processes: /proc");
-	cleanup_free char *buf = mem_alloc(ENVIRON_MAX);
-	struct proc_id id;
+	l->environ = l->environ ? l->environ : mem_alloc(ENVIRON_MAX);
 	struct dirent *e;
-	int64_t patience = EXECVE_WAIT_ALL_MS;
 	while ((e = readdir(dir))) {
 		pid_t pid = (pid_t)atoi(e->d_name);
-		if (!isdigit((unsigned char)e->d_name[0]) || pid == getpid() ||
-		    !is_ours(dirfd(dir), e->d_name) || !environ_marker(pid, buf, ENVIRON_MAX, &patience) ||
-		    proc_identify(pid, &id))
-			continue;
-		/* again: what has none, which are most, is done with; identified before and after reading, for the pid may
-		 * have changed hands in between */
-		const char *path = environ_marker(pid, buf, ENVIRON_MAX, &patience);
-		if (path && proc_alive(&id))
-			fn(arg, &id, path);
+		if (isdigit((unsigned char)e->d_name[0]) && pid != getpid() && is_ours(dirfd(dir), e->d_name))
+			look_at(l, pid, fn, arg);
 	}
 	closedir(dir);
 	return 0;
@@ -124,23 +170,60 @@ static int walk(void (*fn)(void *arg, const struct proc_id *id, const char *path
 struct wanted {
 	const char *install, *session;
 	struct marker_proc *found;
-	int n;
+	int n, known; /* the first ${known} were found before */
 };
+
+static bool is_known(const struct wanted *w, const struct proc_id *id)
+{
+	for (int i = 0; i < w->known; i++)
+		if (w->found[i].id.pid == id->pid && w->found[i].id.start == id->start)
+			return true;
+	return false;
+}
 
 static void take(void *arg, const struct proc_id *id, const char *path)
 {
 	struct wanted *w = arg;
 	struct marker_proc one = {.id = *id};
-	if (!marker_parse(path, w->install, one.session) || (w->session && strcmp(w->session, one.session)))
+	if (!marker_parse(path, w->install, one.session) || (w->session && strcmp(w->session, one.session)) ||
+	    is_known(w, id))
 		return;
-	w->found = mem_resize(w->found, (size_t)w->n + 1, sizeof(*w->found));
-	w->found[w->n++] = one;
+	add(&w->found, &w->n, &one);
+}
+
+/* Wait until all ${n} processes are gone, at most ${timeout_ms}. */
+static void wait_gone(const struct marker_proc *list, int n, int64_t timeout_ms)
+{
+	int64_t deadline = clock_mono_ms() + timeout_ms;
+	for (int i = 0; i < n; i++) {
+		cleanup_close int fd = (int)syscall(SYS_pidfd_open, list[i].id.pid, 0);
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		int64_t left;
+		while (fd >= 0 && proc_alive(&list[i].id) && (left = deadline - clock_mono_ms()) > 0)
+			if (poll(&p, 1, (int)left) < 0 && errno != EINTR)
+				return;
+	}
+}
+
+/* Add who can be found. To be ${sure} that it is nobody, those that are ending are waited for: one may be of these, and its ports are
+ * open until its end. Then once more, for what they started. */
+static int find(struct wanted *w, bool sure, struct err *err)
+{
+	cleanup_look struct look l = {.patience = WAIT_ALL_MS};
+	if (walk(&l, take, w, err))
+		return -1;
+	if (sure && !w->n && l.n_ending) {
+		wait_gone(l.ending, l.n_ending, l.patience);
+		if (walk(&l, take, w, err))
+			return -1;
+	}
+	return w->n;
 }
 
 int marker_find(const char *install, const char *session, struct marker_proc **list, struct err *err)
 {
 	struct wanted w = {.install = install, .session = session};
-	if (walk(take, &w, err))
+	if (find(&w, session != NULL, err) < 0)
 		return -1;
 	*list = w.found;
 	return w.n;
@@ -189,8 +272,9 @@ int marker_survey(const char *install, struct marker_proc **list, int most, cJSO
 {
 	struct survey s = {
 	        .ours.install = install, .outer = getenv(MARKER_KEY), .foreign = foreign, .most = most};
+	cleanup_look struct look l = {.patience = WAIT_ALL_MS};
 	cJSON *one;
-	if (walk(sort_process, &s, err))
+	if (walk(&l, sort_process, &s, err))
 		return -1;
 	/* foreign text must not steer a terminal */
 	cJSON_ArrayForEach(one, foreign)
@@ -200,39 +284,33 @@ int marker_survey(const char *install, struct marker_proc **list, int most, cJSO
 	return s.ours.n;
 }
 
-/* Wait until all ${n} processes are gone, at most ${timeout_ms}. */
-static void wait_gone(const struct marker_proc *list, int n, int64_t timeout_ms)
+/* Who is left: of those we know whoever still runs, though it may not be seen any more whose they are, and who can be found. */
+static int find_left(struct wanted *w, struct err *err)
 {
-	int64_t deadline = clock_mono_ms() + timeout_ms;
-	for (int i = 0; i < n; i++) {
-		cleanup_close int fd = (int)syscall(SYS_pidfd_open, list[i].id.pid, 0);
-		struct pollfd p = {.fd = fd, .events = POLLIN};
-		int64_t left;
-		while (fd >= 0 && proc_alive(&list[i].id) && (left = deadline - clock_mono_ms()) > 0)
-			if (poll(&p, 1, (int)left) < 0 && errno != EINTR)
-				return;
-	}
+	w->known = 0;
+	for (int i = 0; i < w->n; i++)
+		if (proc_alive(&w->found[i].id))
+			w->found[w->known++] = w->found[i];
+	w->n = w->known;
+	return find(w, true, err);
 }
 
 int marker_kill(const char *install, const char *session, int64_t grace_ms, struct err *err)
 {
-	for (int round = 0; round < KILL_ROUNDS; round++) {
-		cleanup_free struct marker_proc *list = NULL;
-		int n = marker_find(install, session, &list, err);
-		if (n <= 0 || !list)
-			return n;
+	struct wanted w = {.install = install, .session = session};
+	int n;
+	for (int round = 0; (n = find_left(&w, err)) > 0 && round < KILL_ROUNDS; round++) {
 		/* first politely; whatever appears after that was started by one that is going */
 		int sig = round == 0 && grace_ms > 0 ? SIGTERM : SIGKILL;
 		for (int i = 0; i < n; i++)
-			proc_signal(&list[i].id, sig);
-		wait_gone(list, n, sig == SIGTERM ? grace_ms : KILL_WAIT_MS);
+			proc_signal(&w.found[i].id, sig);
+		wait_gone(w.found, n, sig == SIGTERM ? grace_ms : KILL_WAIT_MS);
 	}
-	cleanup_free struct marker_proc *left = NULL;
-	int n = marker_find(install, session, &left, err);
-	return n > 0 && left ? err_set(err, ERR_BUSY,
-	                               "process %d does not end, even when killed: it may hang in the kernel "
-	                               "(ps -o "
-	                               "stat,wchan -p %d)",
-	                               (int)left[0].id.pid, (int)left[0].id.pid)
-	                     : n;
+	pid_t first = n > 0 ? w.found[0].id.pid : 0;
+	free(w.found);
+	return n > 0 ? err_set(err, ERR_BUSY,
+	                       "process %d does not end, even when killed: it may hang in the kernel (ps -o "
+	                       "stat,wchan -p %d)",
+	                       (int)first, (int)first)
+	             : n;
 }

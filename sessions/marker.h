@@ -29,7 +29,8 @@ bool marker_parse(const char *path, const char *install, char session[ID_UUID_LE
 
 /**
  * All processes of this user, this one excepted, whose marker names ${install} and, unless it is NULL, ${session}.
- * Returns their number and transfers ${*list} (free it), or -1.
+ * Returns their number and transfers ${*list} (free it), or -1. A process that is ending names nothing any more, while its ports may still be
+ * open: before it is said of a session that none is left, those of this user are waited for. Blocks for 4 s at most, hardly ever at all.
  */
 int marker_find(const char *install, const char *session, struct marker_proc **list, struct err *err);
 
@@ -39,7 +40,8 @@ int marker_find(const char *install, const char *session, struct marker_proc **l
 int marker_survey(const char *install, struct marker_proc **list, int most, cJSON *foreign, int64_t *total,
                   struct err *err);
 
-/** End them: TERM, after ${grace_ms} KILL, until no more appear. Returns 0 when none is left. Blocks. */
+/** End them: TERM, after ${grace_ms} KILL, until no more appear and all have ended to the last thread and descriptor. Returns 0 when none is
+ * left. Blocks. */
 int marker_kill(const char *install, const char *session, int64_t grace_ms, struct err *err);
 
 #endif
