@@ -45,7 +45,15 @@ static bool has_key(const char *const *env, const char *key)
 /* The child's environment: borrowed strings in an owned, NULL-terminated array. */
 static char **make_env(const struct proc_spec *spec, const char *ready)
 {
-	static const char *const kept[] = {"PATH=", "HOME=", "LANG=", "TZ=", "TERM=", NULL};
+	/* the last two say which session this process runs in: by them its descendants are found, whatever they are */
+	static const char *const kept[] = {"PATH=",
+	                                   "HOME=",
+	                                   "LANG=",
+	                                   "TZ=",
+	                                   "TERM=",
+	                                   "CODEFOUNDRY_SESSION_PATH=",
+	                                   "CODEFOUNDRY_SESSION_PORTS=",
+	                                   NULL};
 	size_t n = 0, more = 0;
 	while (environ && environ[n])
 		n++;
@@ -85,7 +93,7 @@ static char *find_program(const char *name, char *const *env)
 	return NULL;
 }
 
-/* In the child: nothing but 0–4 goes over exec. */
+/* In the child: nothing but 0–4 goes over exec (but what the spec holds). */
 static void keep_no_others(void)
 {
 	if (syscall(SYS_close_range, (unsigned)FIRST_OTHER_FD, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */) == 0)
@@ -114,6 +122,9 @@ static int place(const struct proc_spec *spec)
 			return -1;
 	}
 	keep_no_others();
+	for (int i = 0; i < spec->n_held; i++)
+		if (fcntl(spec->held[i], F_SETFD, 0))
+			return -1;
 	return 0;
 }
 

@@ -17,13 +17,15 @@ struct proc_spec {
 	        *argv; /* NULL-terminated; argv[0] is looked up in the child's PATH unless it has a slash */
 	const char *const *
 	        env; /* "K=V" to add or replace, "K" to remove; the last of a key wins; NULL-terminated, may be NULL */
-	bool clear_env;       /* start from PATH, HOME, LANG, TZ and TERM only */
-	const char *cwd;      /* NULL: unchanged */
-	int in, out, errfd;   /* descriptors to use as 0, 1, 2; PROC_NULL or PROC_INHERIT */
-	int ready_fd;         /* passed as descriptor 3 and named in CODEFOUNDRY_READY_FD; <= 0: none */
-	int keep_fd;          /* passed as descriptor 4 (a lock the child inherits); <= 0: none */
-	bool same_group;      /* stay in the caller's process group (for the terminal) */
-	bool new_session;     /* setsid: detached from the terminal */
+	bool clear_env;     /* start from PATH, HOME, LANG, TZ, TERM and what marks us as of a session only */
+	const char *cwd;    /* NULL: unchanged */
+	int in, out, errfd; /* descriptors to use as 0, 1, 2; PROC_NULL or PROC_INHERIT */
+	int ready_fd;       /* passed as descriptor 3 and named in CODEFOUNDRY_READY_FD; <= 0: none */
+	int keep_fd;        /* passed as descriptor 4 (a lock the child inherits); <= 0: none */
+	const int *held;    /* open descriptors above 4 that the child inherits under their numbers… */
+	int n_held;         /* …so many */
+	bool same_group;    /* stay in the caller's process group (for the terminal) */
+	bool new_session;   /* setsid: detached from the terminal */
 	bool die_with_parent; /* SIGKILL when the parent thread ends */
 };
 #define PROC_SPEC_INIT ((struct proc_spec){.in = PROC_NULL, .out = PROC_INHERIT, .errfd = PROC_INHERIT})

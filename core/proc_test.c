@@ -122,10 +122,16 @@ static void environment_is_made(void **state)
 	        {{"CF_A=x", "CF_A"}, false, {"[CF_AB=2]"}, {"[CF_A=x]", "[CF_A=1]"}},
 	        {{"CF_B=y"}, true, {"[CF_B=y]", "[PATH="}, {"[CF_A", "[SECRET"}},
 	        {{"PATH=/bin"}, true, {"[PATH=/bin]"}, {"[PATH=/usr", "[CF_A"}},
+	        {{NULL},
+	         true,
+	         {"[CODEFOUNDRY_SESSION_PATH=a.b]", "[CODEFOUNDRY_SESSION_PORTS=1-2]"},
+	         {"[CF_A"}},
 	};
 	setenv("CF_A", "1", 1);
 	setenv("CF_AB", "2", 1);
 	setenv("SECRET", "3", 1);
+	setenv("CODEFOUNDRY_SESSION_PATH", "a.b", 1);
+	setenv("CODEFOUNDRY_SESSION_PORTS", "1-2", 1);
 	setenv("CODEFOUNDRY_READY_FD", "77", 1);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct proc_spec spec = PROC_SPEC_INIT;
@@ -142,6 +148,8 @@ static void environment_is_made(void **state)
 	}
 	unsetenv("CODEFOUNDRY_READY_FD");
 	unsetenv("SECRET");
+	unsetenv("CODEFOUNDRY_SESSION_PATH");
+	unsetenv("CODEFOUNDRY_SESSION_PORTS");
 }
 
 static void no_descriptor_is_leaked(void **state)
@@ -159,6 +167,10 @@ static void no_descriptor_is_leaked(void **state)
 	free(output(&spec, "0 1 2 3 4 "));
 	spec.ready_fd = 0;
 	free(output(&spec, "0 1 2 4 "));
+	cleanup_free char *held = mem_printf("0 1 2 4 %d %d ", last - 1, last);
+	spec.held = extra + ARRAY_LEN(extra) - 2;
+	spec.n_held = 2;
+	free(output(&spec, held));
 	for (size_t i = 0; i < ARRAY_LEN(extra); i++)
 		close(extra[i]);
 }

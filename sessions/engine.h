@@ -14,6 +14,7 @@
 
 struct engine {
 	const char *name;
+	bool own_user; /* what it starts runs as this user, and nobody listens on its behalf */
 
 	/** Before the row exists: check that the engine answers (ERR_ENGINE) and what is asked for (the
 	 * arguments of ${job}), fill ${row->spec} and say in ${wants} (lease_wants_free it) what must be

@@ -99,6 +99,11 @@ static int spawn(struct state *st, const struct session_row *row, const char *ma
 	spec.out = spec.errfd = log;
 	spec.ready_fd = ready;
 	spec.new_session = true;
+	/* while it lives, no other installation takes the ports: those for sessions inside are bound by nobody most of the time */
+	int held[LEASE_PORTS_MAX];
+	if ((spec.n_held = lease_hold(st, row->uuid, held, err)) < 0)
+		return -1;
+	spec.held = held;
 	pid_t pid;
 	return proc_spawn(&spec, &pid, err);
 }
@@ -313,6 +318,7 @@ static int64_t process_used_at(struct state *st, const struct session_row *row)
 
 const struct engine engine_process = {
         .name = "process",
+        .own_user = true,
         .plan = process_plan,
         .prepare = process_prepare,
         .resumable = process_resumable,

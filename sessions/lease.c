@@ -1,21 +1,11 @@
 #include "sessions/lease.h"
 #include "core/clock.h"
 #include "core/mem.h"
-#include "core/net.h"
 #include "sessions/lease_private.h"
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/tcp.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #define PURPOSE_NESTED "nested"
-#define CLAIMS_MAX (LEASE_PORTS_MAX + 2 * LEASE_NETWORKS_MAX)
-#define UDP_UNCONNECTED 7 /* in /proc/net/udp: TCP_CLOSE */
 
 int lease_stack_ports(void)
 {
@@ -49,98 +39,11 @@ void lease_wants_free(struct lease_wants *wants)
 	*wants = (struct lease_wants){0};
 }
 
-static bool is_udp(const cJSON *lease)
-{
-	return !strcmp(json_text_or(lease, "protocol", "tcp"), "udp");
-}
-
-/* -- what is free, what is held -- */
-
-static bool is_free_udp(int64_t port)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET,
-	                        .sin_port = htons((uint16_t)port),
-	                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	cleanup_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	return fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
-}
-
-static bool is_free(int64_t port, bool udp)
-{
-	struct err ignored;
-	return udp ? is_free_udp(port) : net_probe("127.0.0.1", (int)port, &ignored) == 0;
-}
-
-/* Whether ${table} of the kernel has a socket in ${wanted} state on ${port}; also when it cannot be read. */
-static bool listed_in(const char *table, int port, unsigned wanted)
-{
-	char line[256];
-	unsigned local, state;
-	bool found = false;
-	FILE *f = fopen(table, "re");
-	if (!f)
-		return errno != ENOENT; /* no tcp6 where IPv6 is off */
-	while (!found && fgets(line, sizeof(line), f))
-		found = sscanf(line, "%*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x", &local, &state) == 2 &&
-		        local == (unsigned)port && state == wanted;
-	fclose(f);
-	return found;
-}
-
-/* Held means by a listener. Where ip_local_port_range covers SESSION_PORT_RANGE, an outgoing connection of anybody may
- * have been given the port as its end and keeps it for a minute of TIME_WAIT: that is nothing the session left. */
-static bool port_held(int port, bool udp)
-{
-	if (is_free(port, udp))
-		return false;
-	return udp ? listed_in("/proc/net/udp", port, UDP_UNCONNECTED) ||
-	                       listed_in("/proc/net/udp6", port, UDP_UNCONNECTED)
-	           : listed_in("/proc/net/tcp", port, TCP_LISTEN) ||
-	                       listed_in("/proc/net/tcp6", port, TCP_LISTEN);
-}
-
-/* -- claims -- */
-
-/* Another installation on this host has leases of its own and finds our ports free until our services have bound them.
- * An abstract socket for each, which ends with this process at the latest, tells it that they are taken. */
-static int claims[CLAIMS_MAX], claimed;
-
-void lease_unclaim(void)
-{
-	while (claimed > 0)
-		close(claims[--claimed]);
-}
-
-bool lease_claim(const char *what)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "codefoundry-%s", what);
-	cleanup_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || claimed == CLAIMS_MAX)
-		return true;
-	if (bind(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n)))
-		return errno != EADDRINUSE;
-	claims[claimed++] = TAKE_FD(fd);
-	return true;
-}
-
-static bool claim_block(int port, int count)
-{
-	char what[32];
-	lease_unclaim();
-	for (int end = port + count; port < end; port++) {
-		snprintf(what, sizeof(what), "port-%d", port);
-		if (!lease_claim(what))
-			return false;
-	}
-	return true;
-}
-
 /* -- ports -- */
 
-/* A block to be found: ${count} ports, of which the first ${claims} are told to other installations. */
+/* A block to be found: ${count} ports. */
 struct block {
-	int low, high, count, claims;
+	int low, high, count;
 	bool udp;
 };
 
@@ -162,10 +65,13 @@ static int find_block(struct state *st, const struct block *b, struct err *err)
 		} else if (leased - (port - run) < b->count) {
 			run++; /* the gap is too small: no need to probe */
 		} else {
-			run = is_free(port, false) && (!b->udp || is_free(port, true)) ? run + 1 : 0;
-			if (run == b->count && claim_block(port - b->count + 1, b->claims))
-				return port - b->count + 1;
-			run = run == b->count ? 0 : run;
+			run = lease_port_free(port, false) && (!b->udp || lease_port_free(port, true))
+			              ? run + 1
+			              : 0;
+			int first = port - b->count + 1, theirs = 0;
+			if (run == b->count && !(theirs = lease_claim_block(first, b->count)))
+				return first;
+			run = theirs ? port - theirs : run;
 		}
 	}
 	return rc < 0 ? -1 : 0;
@@ -227,11 +133,7 @@ static int no_block(struct state *st, const struct block *b, struct err *err)
 static int take_ports(struct state *st, const char *uuid, const struct lease_wants *wants, struct err *err)
 {
 	int64_t low, high;
-	int own = cJSON_GetArraySize(wants->ports);
-	/* In containers the nested ones are published with the rest. Those of processes are for a session inside to take,
-	 * which would see our claim. */
-	struct block b = {.count = own + wants->nested,
-	                  .claims = cJSON_GetArraySize(wants->networks) ? own + wants->nested : own};
+	struct block b = {.count = cJSON_GetArraySize(wants->ports) + wants->nested};
 	const cJSON *one;
 	if (b.count == 0)
 		return 0;
@@ -244,7 +146,7 @@ static int take_ports(struct state *st, const char *uuid, const struct lease_wan
 	config_range(st->cfg, "SESSION_PORT_RANGE", &low, &high);
 	b.low = (int)low;
 	b.high = (int)high;
-	cJSON_ArrayForEach(one, wants->ports) b.udp |= is_udp(one);
+	cJSON_ArrayForEach(one, wants->ports) b.udp |= lease_is_udp(one);
 	int port = find_block(st, &b, err);
 	if (port <= 0)
 		return port < 0 ? -1 : no_block(st, &b, err);
@@ -313,7 +215,7 @@ static int survey_ports(struct state *st, cJSON *out, struct err *err)
 	for (int64_t port = low; low > 0 && rc >= 0 && port <= high; port++) {
 		bool ours = rc > 0 && query_int(&q, 0) == port;
 		leased += ours;
-		taken += !ours && !is_free(port, false);
+		taken += !ours && !lease_port_free(port, false);
 		rc = ours ? query_next(&q, err) : rc;
 	}
 	json_add_int(out, "low", low);
@@ -388,15 +290,4 @@ cJSON *lease_endpoints(const cJSON *leases, const cJSON *services)
 		                                    json_int(one, "port", 0)));
 	}
 	return list;
-}
-
-int lease_held(struct state *st, const char *uuid, struct err *err)
-{
-	cleanup_json cJSON *leases = lease_list(st, uuid, err);
-	if (!leases)
-		return -1;
-	int held = 0;
-	const cJSON *one;
-	cJSON_ArrayForEach(one, leases) held += port_held((int)json_int(one, "port", 0), is_udp(one));
-	return held;
 }

@@ -4,10 +4,20 @@
 
 #include "sessions/lease.h"
 
-/** Tell other installations that ${what} ("port-20000") is about to be used. Returns false when one of them said so first;
+/* -- lease_held.c -- */
+/** Whether nobody has bound ${port} on loopback now. */
+bool lease_port_free(int64_t port, bool udp);
+/** Whether ${lease} is of a UDP port. */
+bool lease_is_udp(const cJSON *lease);
+
+/* -- lease_claim.c -- */
+/** Tell other installations that ${what} ("subnet-…") is about to be used. Returns false when one of them said so first;
  * true also when it cannot be told, for it is only a courtesy. Held until lease_unclaim(). */
 bool lease_claim(const char *what);
+/** The same for ${count} ports from ${port} on, all or none, in place of what was claimed before. Returns 0, or the first that is another's. */
+int lease_claim_block(int port, int count);
 
+/* -- lease_subnet.c -- */
 /** Lease a /26 of SESSION_SUBNET_POOL for each of ${networks} that overlaps no lease, nothing in ${taken} and no route. */
 int lease_take_subnets(struct state *st, const char *uuid, const cJSON *networks, const cJSON *taken,
                        struct err *err);

@@ -1,5 +1,4 @@
 #include "sessions/test_lease.h"
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #define PROCESSES 8
@@ -51,9 +50,9 @@ static void a_port_in_use_is_skipped(void **data)
 
 	fd = listen_on(base + 5);
 	struct err err = {0};
-	assert_int_equal(lease_held(t->st, "s", &err), 1);
+	assert_int_equal(lease_held(t->st, "s", true, NULL, &err), 1);
 	close(fd);
-	assert_int_equal(lease_held(t->st, "s", &err), 0);
+	assert_int_equal(lease_held(t->st, "s", true, NULL, &err), 0);
 }
 
 /* An outgoing connection of anybody whose own end is a leased port is nothing that the session left. */
@@ -72,34 +71,9 @@ static void only_a_listener_holds_a_port(void **data)
 	a.sin_port = htons((uint16_t)(base + 100));
 	assert_int_equal(connect(client, (struct sockaddr *)&a, sizeof(a)), 0);
 	assert_int_equal(net_probe("127.0.0.1", b.port, &why), -1);
-	assert_int_equal(lease_held(t->st, "s", &err), 0);
+	assert_int_equal(lease_held(t->st, "s", true, NULL, &err), 0);
 	close(client);
 	close(server);
-}
-
-/* Two installations start a session at the same moment: each has its own leases, and nothing is bound yet. The other
- * one's claim is all that tells. */
-static void another_installation_starts_too(void **data)
-{
-	struct test_state *t = *data;
-	struct block first, second;
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "codefoundry-port-%d", base + 1);
-	socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n);
-	int claim = socket(AF_UNIX, SOCK_DGRAM, 0);
-	lease_unclaim(); /* what other tests took */
-	assert_int_equal(bind(claim, (struct sockaddr *)&a, len), 0);
-	assert_ok(take(t, "s", &first, err));
-	assert_true(first.port > base + 1);
-	close(claim);
-	/* and ours tells it, until the services have bound */
-	assert_ok(take(t, "r", &second, err));
-	snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "codefoundry-port-%d", second.port);
-	claim = socket(AF_UNIX, SOCK_DGRAM, 0);
-	assert_int_equal(bind(claim, (struct sockaddr *)&a, len), -1);
-	lease_unclaim();
-	assert_int_equal(bind(claim, (struct sockaddr *)&a, len), 0);
-	close(claim);
 }
 
 static void no_range_is_a_clear_refusal(void **data)
@@ -245,12 +219,12 @@ static void udp_is_probed_and_held(void **data)
 	cleanup_json cJSON *leases = lease_list(t->st, "s", &err);
 	assert_int_equal(json_int(leases, "0.port", 0), base + 1);
 	close(fd);
-	assert_int_equal(lease_held(t->st, "s", &err), 0);
+	assert_int_equal(lease_held(t->st, "s", true, NULL, &err), 0);
 	fd = bind_udp(base + 1);
-	assert_int_equal(lease_held(t->st, "s", &err), 1);
+	assert_int_equal(lease_held(t->st, "s", true, NULL, &err), 1);
 	close(fd);
 	int tcp = listen_on(base + 1); /* of somebody else */
-	assert_int_equal(lease_held(t->st, "s", &err), 0);
+	assert_int_equal(lease_held(t->st, "s", true, NULL, &err), 0);
 	close(tcp);
 }
 
@@ -266,27 +240,6 @@ static void a_session_has_so_many_at_most(void **data)
 	set_range(t, LEASE_PORTS_MAX + 8);
 	assert_int_equal(take_ports(t, "t", want, 10, false, &err), -1);
 	assert_non_null(strstr(err.msg, "sessions have 256 of 264"));
-}
-
-/* Those that containers publish are claimed to the last; those that processes leave to a session inside are not. */
-static void nested_ones_of_containers_are_claimed(void **data)
-{
-	struct test_state *t = *data;
-	static const char *const want = "[{\"service\":\"a\",\"target\":1}]";
-	for (int containers = 0; containers < 2; containers++) {
-		struct sockaddr_un a = {.sun_family = AF_UNIX};
-		char uuid[8];
-		snprintf(uuid, sizeof(uuid), "s%c", containers ? '1' : '0');
-		assert_ok(take_ports(t, uuid, want, 3, containers, err));
-		int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "codefoundry-port-%d",
-		                 base + 4 * containers + 3);
-		int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-		assert_int_equal(bind(fd, (struct sockaddr *)&a,
-		                      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n)),
-		                 containers ? -1 : 0);
-		close(fd);
-	}
-	lease_unclaim();
 }
 
 static int take_many(struct test_state *t, int who)
@@ -339,14 +292,12 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(a_gap_too_small_is_skipped, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_port_in_use_is_skipped, setup, teardown),
 	        cmocka_unit_test_setup_teardown(only_a_listener_holds_a_port, setup, teardown),
-	        cmocka_unit_test_setup_teardown(another_installation_starts_too, setup, teardown),
 	        cmocka_unit_test_setup_teardown(no_range_is_a_clear_refusal, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_survey_tells_who_has_what, setup, teardown),
 	        cmocka_unit_test_setup_teardown(endpoints, setup, teardown),
 	        cmocka_unit_test_setup_teardown(ports_of_containers, setup, teardown),
 	        cmocka_unit_test_setup_teardown(udp_is_probed_and_held, setup, teardown),
 	        cmocka_unit_test_setup_teardown(a_session_has_so_many_at_most, setup, teardown),
-	        cmocka_unit_test_setup_teardown(nested_ones_of_containers_are_claimed, setup, teardown),
 	        cmocka_unit_test_setup_teardown(many_at_once, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,6 +116,14 @@ static const char *environ_marker(struct look *l, pid_t pid, bool *ending)
 	return NULL;
 }
 
+char *marker_of(pid_t pid)
+{
+	cleanup_look struct look l = {.environ = mem_alloc(ENVIRON_MAX), .patience = EXECVE_WAIT_MS};
+	bool ending;
+	const char *path = environ_marker(&l, pid, &ending);
+	return path && *path ? mem_strdup(path) : NULL;
+}
+
 /* A process of another user may carry any text in its environment. */
 static bool is_ours(int proc, const char *pid)
 {

@@ -12,6 +12,8 @@
 #include <stddef.h>
 
 #define MARKER_KEY "CODEFOUNDRY_SESSION_PATH"
+#define MARKER_PORTS_KEY                                                                                     \
+	"CODEFOUNDRY_SESSION_PORTS" /* beside it, "20004-20015": leased for what is made inside the session */
 
 struct marker_proc {
 	struct proc_id id;
@@ -26,6 +28,9 @@ bool marker_inside(void);
 
 /** Find the session of ${install} in marker ${path}; false when it names none. */
 bool marker_parse(const char *path, const char *install, char session[ID_UUID_LEN + 1]);
+
+/** The marker of process ${pid}, which may be this one or of another user; NULL when it has none or does not show it. The caller frees it. */
+char *marker_of(pid_t pid);
 
 /**
  * All processes of this user, this one excepted, whose marker names ${install} and, unless it is NULL, ${session}.

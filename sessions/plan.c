@@ -178,6 +178,12 @@ int plan_write(struct state *st, const struct session_row *row, struct err *err)
 	return write_private(row->dir, "plan.json", text, err);
 }
 
+char *plan_ports(const cJSON *plan)
+{
+	return mem_printf(MARKER_PORTS_KEY "=%s",
+	                  json_text_or(json_at(plan, "env"), "SESSION_PORT_RANGE", "0-0"));
+}
+
 static cJSON *damaged(const char *dir, struct err *err)
 {
 	err_set(err, ERR_INVALID, "%s/plan.json is damaged: stop the session and start it again", dir);

@@ -21,6 +21,10 @@ cJSON *plan_read(const char *dir, struct err *err);
 /** The same; one without a marker, which is no plan of processes, is refused. */
 cJSON *plan_read_marked(const char *dir, struct err *err);
 
+/** The ports of ${plan} that are leased for what is made inside the session, as its processes are told them: MARKER_PORTS_KEY=20004-20015,
+ * =0-0 for none. The caller frees it. */
+char *plan_ports(const cJSON *plan);
+
 /** Append ${env} (object of texts) as a dotenv file: every value in double quotes. */
 void plan_dotenv(const cJSON *env, struct str *out);
 

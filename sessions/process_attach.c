@@ -42,7 +42,7 @@ int process_follow(struct state *st, const struct session_row *row, const cJSON 
 static char **make_env(struct state *st, const struct session_row *row, const cJSON *plan)
 {
 	const cJSON *env = json_at(plan, "env"), *one;
-	char **list = mem_alloc(((size_t)cJSON_GetArraySize(env) + 5) * sizeof(*list));
+	char **list = mem_alloc(((size_t)cJSON_GetArraySize(env) + 6) * sizeof(*list));
 	size_t n = 0;
 	cJSON_ArrayForEach(one, env)
 	{
@@ -53,6 +53,7 @@ static char **make_env(struct state *st, const struct session_row *row, const cJ
 	list[n++] = mem_printf("CODEFOUNDRY_INSTALL=%s", st->install);
 	list[n++] = mem_printf("CODEFOUNDRY_SESSION=%s", row->uuid);
 	list[n++] = mem_printf("CODEFOUNDRY_SESSION_NAME=%s", row->name);
+	list[n++] = plan_ports(plan);
 	return list;
 }
 

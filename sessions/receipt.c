@@ -19,13 +19,13 @@ static int64_t sum_of(const cJSON *j)
 	return sum;
 }
 
-/* What is left outside the database: {"ok":true, what the engine says, "ports", "files"}. Returns their sum, or -1. */
+/* What is left outside the database: {"ok":true, what the engine says, "ports", "files"}; ${*who} listens. Returns their sum, or -1. */
 static int64_t look(struct state *st, const struct engine *engine, const struct session_row *row, cJSON *j,
-                    struct err *err)
+                    char **who, struct err *err)
 {
 	json_add_bool(j, "ok", true);
 	int objects = engine->left(st, row, j, err),
-	    ports = objects < 0 ? -1 : lease_held(st, row->uuid, err);
+	    ports = objects < 0 ? -1 : lease_held(st, row->uuid, engine->own_user, who, err);
 	long files = row->dir ? tree_count(row->dir) : 0;
 	if (objects < 0 || ports < 0)
 		return -1;
@@ -133,10 +133,11 @@ int receipt_close(struct state *st, const struct engine *engine, struct session_
                   enum session_event end, const char *why, cJSON **receipt, struct err *err)
 {
 	cleanup_json cJSON *j = json_object();
-	int64_t left = look(st, engine, row, j, err);
+	cleanup_free char *who = NULL;
+	int64_t left = look(st, engine, row, j, &who, err);
 	if (left < 0)
 		return close_blind(st, row, j, err);
-	int rc = left ? close_dirty(st, row, j, why, err) : close_clean(st, row, end, j, err);
+	int rc = left ? close_dirty(st, row, j, why ? why : who, err) : close_clean(st, row, end, j, err);
 	if (receipt && json_at(j, "rows"))
 		*receipt = TAKE(j);
 	return rc;

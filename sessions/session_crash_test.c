@@ -284,7 +284,10 @@ static void another_holds_the_port(void **data)
 	close(ready[1]);
 	assert_int_equal(read(ready[0], &c, 1), 1);
 	close(ready[0]);
-	refused(t, "session.stop", "{\"name\":\"demo\"}", ERR_BUSY, "1 ports");
+	cleanup_free char *told =
+	        mem_printf("1 ports, 0 files are left: process %d (session_crash_t) listens on port %lld;",
+	                   (int)stranger, (long long)port);
+	refused(t, "session.stop", "{\"name\":\"demo\"}", ERR_BUSY, told);
 	assert_int_equal(count(t, "SELECT count(*) FROM sessions WHERE state = 'stopping'"), 1);
 	assert_int_equal(count(t, "SELECT count(*) FROM receipts WHERE ok = 0 AND next_try_at > removed_at"),
 	                 1);

@@ -275,6 +275,38 @@ static void nested_ones_die_with_it(void **data)
 	assert_nothing_left(t);
 }
 
+/* Where another installation on this host, with the same range, would make its next session; it has no leases of ours. */
+static int next_of_another(struct test_state *t)
+{
+	struct test_state other = {.dir = "/tmp/codefoundry-test.XXXXXX"};
+	struct err err = {0};
+	cleanup_json cJSON *ports = lease_want_stack(), *leases = NULL;
+	struct lease_wants wants = {.ports = ports, .nested = 12};
+	assert_non_null(mkdtemp(other.dir));
+	setenv("STATE_DIR", other.dir, 1);
+	test_sessions_connect(&other);
+	setenv("STATE_DIR", t->dir, 1);
+	assert_ok(db_begin(other.st->db, err));
+	assert_ok(lease_take(other.st, "theirs", &wants, err));
+	assert_non_null(leases = lease_list(other.st, "theirs", &err));
+	lease_unclaim();
+	int port = (int)json_int(leases->child, "port", 0);
+	test_state_close(&other);
+	return port;
+}
+
+/* Those that it leased for sessions inside are bound by nobody, and no other installation takes them, also after a restart. */
+static void another_installation_leaves_its_ports_alone(void **data)
+{
+	struct test_state *t = *data;
+	does(t, "session.start", "{\"name\":\"demo\"}");
+	assert_int_equal(next_of_another(t), test_sessions_port() + 16);
+	does(t, "session.restart", "{\"name\":\"demo\"}");
+	assert_int_equal(next_of_another(t), test_sessions_port() + 16);
+	stop_clean(t, "demo");
+	assert_int_equal(next_of_another(t), test_sessions_port());
+}
+
 static void services(void **data)
 {
 	struct test_state *t = *data;
@@ -388,6 +420,7 @@ int main(int argc, char **argv)
 	        T(cancel_that_looks_like_a_failure),
 	        T(what_escapes_is_killed),
 	        T(nested_ones_die_with_it),
+	        T(another_installation_leaves_its_ports_alone),
 	        T(services),
 	        T(kept_and_resumed),
 	        T(a_service_that_does_not_come_back),

@@ -47,7 +47,8 @@ static int run(const char *dir, const cJSON *plan, const char *install, struct e
 	cleanup_free char *name = mem_printf("CODEFOUNDRY_SESSION_NAME=%s", json_text(plan, "name"));
 	const char *chosen = json_text(plan, "mutant");
 	cleanup_free char *mutant = chosen ? mem_printf("CF_MUTANT=%s", chosen) : NULL;
-	const char *env[] = {path, ours, uuid, name, mutant, NULL};
+	cleanup_free char *ports = plan_ports(plan);
+	const char *env[] = {path, ours, uuid, name, ports, mutant, NULL};
 	struct supervisor_service services[SERVICES_MAX];
 	size_t n = 0;
 	const cJSON *s;
