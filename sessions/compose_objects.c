@@ -155,6 +155,39 @@ int compose_alone(struct state *st, const struct session_row *row, struct err *e
 	return 0;
 }
 
+/* -- ports -- */
+
+static bool publishes(const cJSON *container, const cJSON *lease)
+{
+	const cJSON *p;
+	cJSON_ArrayForEach(p, json_at(container, "ports"))
+	{
+		if (json_int(p, "host", 0) == json_int(lease, "port", -1) &&
+		    !strcmp(json_text_or(p, "protocol", "tcp"), json_text_or(lease, "protocol", "tcp")))
+			return true;
+	}
+	return false;
+}
+
+/* The engine listens for all containers, of whatever installation: who has a port only it can say. */
+int compose_lent(struct state *st, const struct session_row *row, struct err *err)
+{
+	static const char *const all[] = {NULL};
+	cleanup_json cJSON *leases = lease_list(st, row->uuid, err),
+	                   *list = leases ? docker_list(DOCKER_CONTAINER, all, err) : NULL;
+	const cJSON *lease, *one;
+	int n = 0;
+	if (!list)
+		return -1;
+	cJSON_ArrayForEach(lease, leases)
+	{
+		bool theirs = false;
+		cJSON_ArrayForEach(one, list) theirs |= !is_mine(st, row, one) && publishes(one, lease);
+		n += theirs;
+	}
+	return n;
+}
+
 /* -- removal -- */
 
 /* Why a network cannot be removed: somebody else's container is in it, which is not ours to touch. */

@@ -55,6 +55,9 @@ cJSON *compose_container(struct state *st, const struct session_row *row, const 
  * that name, or a network, volume or image that is called like one of its. The compose tool would take them for its own. */
 int compose_alone(struct state *st, const struct session_row *row, struct err *err);
 
+/** As engine->lent. */
+int compose_lent(struct state *st, const struct session_row *row, struct err *err);
+
 /** Remove whatever still carries the labels of ${row}, by id. 0 when nothing is left. */
 int compose_sweep(struct state *st, const struct session_row *row, struct err *err);
 

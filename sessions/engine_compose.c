@@ -260,6 +260,7 @@ const struct engine engine_compose = {
         .wait = compose_wait,
         .stop = compose_stop,
         .left = compose_left,
+        .lent = compose_lent,
         .alive = compose_alive,
         .stats = compose_stats,
         .memory = compose_memory,

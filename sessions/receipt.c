@@ -26,10 +26,11 @@ static int64_t look(struct state *st, const struct engine *engine, const struct 
 	json_add_bool(j, "ok", true);
 	int objects = engine->left(st, row, j, err),
 	    ports = objects < 0 ? -1 : lease_held(st, row->uuid, engine->own_user, who, err);
+	int lent = ports > 0 && engine->lent ? engine->lent(st, row, err) : 0;
 	long files = row->dir ? tree_count(row->dir) : 0;
-	if (objects < 0 || ports < 0)
+	if (objects < 0 || ports < 0 || lent < 0)
 		return -1;
-	json_add_int(j, "ports", ports);
+	json_add_int(j, "ports", ports > lent ? ports - lent : 0);
 	json_add_int(j, "files", files < 0 ? 1 : files);
 	return sum_of(j);
 }

@@ -202,6 +202,22 @@ static void ports_of_a_kept_one(void **data)
 	assert_gone(p->two);
 }
 
+/* What listens there now is not what it leaves. */
+static void the_receipt_of_a_kept_one(void **data)
+{
+	struct pair *p = *data;
+	cJSON_Delete(start(p->one, "demo", file));
+	does(p->one, "session.stop", "{\"name\":\"demo\",\"keep\":true}");
+	at(p->two);
+	cJSON_Delete(start(p->two, "other", file));
+	at(p->one);
+	stop_gone(p->one, "demo");
+	assert_gone(p->one);
+	assert_objects(p->two, 2, 1, 1);
+	stop_gone(p->two, "other");
+	assert_gone(p->two);
+}
+
 /* -- the same image -- */
 
 static char *shared_image;
@@ -253,7 +269,8 @@ int main(int argc, char **argv)
 	        PAIR_V1(the_same_name_at_once),          PAIR_V2(the_same_name_at_once),
 	        PAIR_V1(a_name_that_is_being_taken),     PAIR_V1(a_tool_left_alone_has_the_name),
 	        PAIR_V1(a_generated_name_that_is_taken), PAIR_V1(ports_of_a_kept_one),
-	        PAIR_V1(an_image_that_is_taken),         PAIR_V2(an_image_that_is_taken),
+	        PAIR_V1(the_receipt_of_a_kept_one),      PAIR_V1(an_image_that_is_taken),
+	        PAIR_V2(an_image_that_is_taken),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
