@@ -212,13 +212,13 @@ static void add_held(struct job *job, cJSON *result)
 	        clock_iso(until, iso, sizeof(iso)));
 }
 
-/* Sessions that somebody has: all, or the one of ${uuid}. */
-static int count_kept(struct state *st, const char *uuid, int64_t *n, struct err *err)
+/* Whether the row of ${uuid}, if there is one, is nobody's: of a start that failed, or of a session that is only warm yet. */
+static int is_nobodys(struct state *st, const char *uuid, int64_t *is, struct err *err)
 {
-	return db_get_int(st->db, n, err,
-	                  "SELECT count(*) FROM sessions WHERE state <> 'failed' AND pool IS NULL AND (?1 IS "
-	                  "NULL OR uuid = ?1)",
-	                  "t", uuid);
+	return db_get_int(
+	        st->db, is, err,
+	        "SELECT count(*) FROM sessions WHERE (state = 'failed' OR pool IS NOT NULL) AND uuid = ?",
+	        "t", uuid);
 }
 
 /* ${kept}: how many more are kept than there are rows of. */
@@ -228,7 +228,8 @@ static int set_result(struct job *job, struct tally *t, int64_t kept, struct err
 	cJSON *result = json_object();
 	int n = cJSON_GetArraySize(t->removed);
 	int64_t rows = 0;
-	int rc = count_kept(job_state(job), NULL, &rows, err);
+	int rc = db_get_int(job_state(job)->db, &rows, err,
+	                    "SELECT count(*) FROM sessions WHERE state <> 'failed' AND pool IS NULL", "");
 	json_add(result, "removed", t->removed);
 	json_add_int(result, "orphans", t->orphans);
 	json_add_int(result, "adopted", t->adopted);
@@ -313,7 +314,7 @@ static int reap_all(struct job *job, struct reap_plan *plan, int64_t began, stru
 static int plan_all(struct job *job, const struct reap_plan *plan, struct err *err)
 {
 	struct tally t = tally_new();
-	int64_t kept = 0, counted = 0;
+	int64_t kept = 0, nobodys = 0;
 	int rc = 0;
 	t.foreign = plan->foreign;
 	for (size_t i = 0; i < plan->n; i++) {
@@ -325,9 +326,8 @@ static int plan_all(struct job *job, const struct reap_plan *plan, struct err *e
 		if (f->kind != REAP_SESSION)
 			continue;
 		note_removed(&t, f->what, f->reason, NULL);
-		/* a warm one is nobody's yet */
-		rc |= count_kept(job_state(job), f->uuid, &counted, err);
-		kept -= counted;
+		rc |= is_nobodys(job_state(job), f->uuid, &nobodys, err);
+		kept -= !nobodys;
 	}
 	return set_result(job, &t, kept, err) || rc ? -1 : 0;
 }
