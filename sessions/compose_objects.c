@@ -170,22 +170,24 @@ static bool publishes(const cJSON *container, const cJSON *lease)
 }
 
 /* The engine listens for all containers, of whatever installation: who has a port only it can say. */
-int compose_lent(struct state *st, const struct session_row *row, struct err *err)
+cJSON *compose_lent(struct state *st, const struct session_row *row, struct err *err)
 {
 	static const char *const all[] = {NULL};
 	cleanup_json cJSON *leases = lease_list(st, row->uuid, err),
 	                   *list = leases ? docker_list(DOCKER_CONTAINER, all, err) : NULL;
 	const cJSON *lease, *one;
-	int n = 0;
 	if (!list)
-		return -1;
+		return NULL;
+	cJSON *lent = json_array();
 	cJSON_ArrayForEach(lease, leases)
 	{
-		bool theirs = false;
-		cJSON_ArrayForEach(one, list) theirs |= !is_mine(st, row, one) && publishes(one, lease);
-		n += theirs;
+		cJSON_ArrayForEach(one, list)
+		{
+			if (!is_mine(st, row, one) && publishes(one, lease))
+				cJSON_AddItemToArray(lent, cJSON_CreateNumber((double)json_int(lease, "port", 0)));
+		}
 	}
-	return n;
+	return lent;
 }
 
 /* -- removal -- */

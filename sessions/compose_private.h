@@ -56,7 +56,7 @@ cJSON *compose_container(struct state *st, const struct session_row *row, const 
 int compose_alone(struct state *st, const struct session_row *row, struct err *err);
 
 /** As engine->lent. */
-int compose_lent(struct state *st, const struct session_row *row, struct err *err);
+cJSON *compose_lent(struct state *st, const struct session_row *row, struct err *err);
 
 /** Remove whatever still carries the labels of ${row}, by id. 0 when nothing is left. */
 int compose_sweep(struct state *st, const struct session_row *row, struct err *err);

@@ -43,9 +43,9 @@ struct engine {
 	 * {"containers":0,"networks":0, "volumes":0}). Returns their sum, or -1. */
 	int (*left)(struct state *st, const struct session_row *row, cJSON *left, struct err *err);
 
-	/** How many of the ports that ${row} has leased the engine holds for somebody else, who was given them while nothing of the session
-	 * listened there: they are not left by it. -1: ${err}. May be NULL: the engine listens for nobody. */
-	int (*lent)(struct state *st, const struct session_row *row, struct err *err);
+	/** Of the ports that ${row} has leased those (an array of numbers) on which the engine listens for somebody else, who was given them
+	 * while nothing of the session did: they are not left by it. NULL: ${err}. May be NULL: the engine listens for nobody. */
+	cJSON *(*lent)(struct state *st, const struct session_row *row, struct err *err);
 
 	/** Whether what keeps it running still does: false means it crashed. True when nobody can tell. */
 	bool (*alive)(struct state *st, const struct session_row *row);

@@ -101,9 +101,8 @@ static int spawn(struct state *st, const struct session_row *row, const char *ma
 	spec.new_session = true;
 	/* while it lives, no other installation takes the ports: those for sessions inside are bound by nobody most of the time */
 	int held[LEASE_PORTS_MAX];
-	if ((spec.n_held = lease_hold(st, row->uuid, held, err)) < 0)
-		return -1;
 	spec.held = held;
+	spec.n_held = lease_claims(held);
 	pid_t pid;
 	return proc_spawn(&spec, &pid, err);
 }

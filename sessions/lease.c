@@ -65,14 +65,12 @@ static int find_block(struct state *st, const struct block *b, struct err *err)
 		} else if (leased - (port - run) < b->count) {
 			run++; /* the gap is too small: no need to probe */
 		} else {
-			run = lease_port_free(port, false) && (!b->udp || lease_port_free(port, true))
-			              ? run + 1
-			              : 0;
-			int first = port - b->count + 1, theirs = 0;
-			if (run == b->count && !(theirs = lease_claim_block(first, b->count)))
-				return first;
-			run = theirs ? port - theirs : run;
+			run = lease_try_port(port, b->udp) ? run + 1 : 0;
+			if (run == b->count)
+				return port - b->count + 1;
 		}
+		if (!run)
+			lease_unclaim();
 	}
 	return rc < 0 ? -1 : 0;
 }
@@ -215,7 +213,8 @@ static int survey_ports(struct state *st, cJSON *out, struct err *err)
 	for (int64_t port = low; low > 0 && rc >= 0 && port <= high; port++) {
 		bool ours = rc > 0 && query_int(&q, 0) == port;
 		leased += ours;
-		taken += !ours && !lease_port_free(port, false);
+		taken += !ours && !lease_try_port((int)port, false);
+		lease_unclaim();
 		rc = ours ? query_next(&q, err) : rc;
 	}
 	json_add_int(out, "low", low);

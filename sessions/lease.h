@@ -42,10 +42,12 @@ int lease_take(struct state *st, const char *uuid, const struct lease_wants *wan
 /** The services have bound what this process leased last, or never will. Until then other installations leave it alone. */
 void lease_unclaim(void);
 
-/** Claim the ports that ${uuid} has leased, as far as nobody does. Returns how many of them this process holds, or -1, and the
- * descriptors (above 4) that do it: a child that inherits them (proc_spec.held) keeps other installations away from the ports as long as it
- * lives, also from those nothing listens on. They stay ours: lease_unclaim() closes them. */
-int lease_hold(struct state *st, const char *uuid, int fds[LEASE_PORTS_MAX], struct err *err);
+/** Claim what ${uuid} has leased of ports, as far as nobody does, also those nothing listens on, until lease_unclaim(). 0, or -1. */
+int lease_hold(struct state *st, const char *uuid, struct err *err);
+
+/** The descriptors (above 4) by which this process claims ports; returns how many. A child that inherits them (proc_spec.held) goes on
+ * doing so as long as it lives. Borrowed: lease_unclaim() closes them. */
+int lease_claims(int fds[LEASE_PORTS_MAX]);
 
 /** The leased ports of ${uuid} as an array of {port, service?, purpose, target?, protocol?}, ascending. NULL with ${err}. */
 cJSON *lease_list(struct state *st, const char *uuid, struct err *err);
@@ -67,8 +69,9 @@ cJSON *lease_endpoints(const cJSON *leases, const cJSON *services);
 cJSON *lease_survey(struct state *st, struct err *err);
 
 /** Leased ports of ${uuid} on which something still listens that may be its own: the count, or -1. What is marked as of another session is
- * not, nor, with ${own_user}, what another user runs. ${*who} (may be NULL) is transferred: "process 812 (nginx) listens on port 20004", the first
+ * not, nor what listens on one of ${lent} (array of numbers, may be NULL), nor, with ${own_user}, what another user runs. ${*who} (may be NULL) is transferred: "process 812 (nginx) listens on port 20004", the first
  * one; NULL when there is none or it cannot be told. */
-int lease_held(struct state *st, const char *uuid, bool own_user, char **who, struct err *err);
+int lease_held(struct state *st, const char *uuid, bool own_user, const cJSON *lent, char **who,
+               struct err *err);
 
 #endif

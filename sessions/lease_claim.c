@@ -3,15 +3,12 @@
  * abstract socket for each, which ends with the last process that holds it, tells that they are taken. */
 #include "core/err.h"
 #include "core/mem.h"
+#include "core/net.h"
 #include "sessions/lease_private.h"
 #include "sessions/marker.h"
-#include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define CLAIMS_MAX (LEASE_PORTS_MAX + 2 * LEASE_NETWORKS_MAX)
@@ -31,14 +28,12 @@ void lease_unclaim(void)
 /* ${port} is 0 for what is no port. */
 static bool claim(const char *what, int port)
 {
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int n = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "codefoundry-%s", what);
-	cleanup_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || claimed == CLAIMS_MAX)
+	cleanup_close int fd = -1;
+	if (claimed == CLAIMS_MAX)
 		return true;
-	if (bind(fd, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n)))
-		return errno != EADDRINUSE;
-	int high = fcntl(fd, F_DUPFD_CLOEXEC, FD_FIRST);
+	if (!net_claim(what, &fd))
+		return false;
+	int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FD_FIRST);
 	if (high >= 0)
 		claims[claimed++] = (struct claim){.fd = high, .port = port};
 	return true;
@@ -64,27 +59,23 @@ static bool claim_port(int port)
 	return claim(what, port);
 }
 
-int lease_claim_block(int port, int count)
+bool lease_try_port(int port, bool udp)
 {
-	lease_unclaim();
-	for (int end = port + count; port < end; port++) {
-		if (claim_port(port))
-			continue;
-		lease_unclaim();
-		return port;
-	}
-	return 0;
+	return claim_port(port) && lease_port_free(port, false) && (!udp || lease_port_free(port, true));
 }
 
-int lease_hold(struct state *st, const char *uuid, int fds[LEASE_PORTS_MAX], struct err *err)
+int lease_hold(struct state *st, const char *uuid, struct err *err)
 {
 	cleanup_json cJSON *leases = lease_list(st, uuid, err);
-	if (!leases)
-		return -1;
 	const cJSON *one;
-	int n = 0;
 	cJSON_ArrayForEach(one, leases)
-	        claim_port((int)json_int(one, "port", 0)); /* ours are refused as well */
+	        claim_port((int)json_int(one, "port", 0)); /* those that we have are refused as well */
+	return leases ? 0 : -1;
+}
+
+int lease_claims(int fds[LEASE_PORTS_MAX])
+{
+	int n = 0;
 	for (int i = 0; i < claimed && n < LEASE_PORTS_MAX; i++)
 		if (claims[i].port)
 			fds[n++] = claims[i].fd;

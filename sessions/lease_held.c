@@ -151,7 +151,19 @@ static bool port_held(struct look *look, int port, bool udp)
 	                       listed_in(look, "/proc/net/tcp6", port, TCP_LISTEN);
 }
 
-int lease_held(struct state *st, const char *uuid, bool own_user, char **who, struct err *err)
+static bool is_among(const cJSON *ports, int port)
+{
+	const cJSON *one;
+	cJSON_ArrayForEach(one, ports)
+	{
+		if (one->valueint == port)
+			return true;
+	}
+	return false;
+}
+
+int lease_held(struct state *st, const char *uuid, bool own_user, const cJSON *lent, char **who,
+               struct err *err)
 {
 	cleanup_json cJSON *leases = lease_list(st, uuid, err);
 	if (!leases)
@@ -159,8 +171,11 @@ int lease_held(struct state *st, const char *uuid, bool own_user, char **who, st
 	struct look look = {.st = st, .uuid = uuid, .own_user = own_user};
 	int held = 0;
 	const cJSON *one;
-	cJSON_ArrayForEach(one, leases) held +=
-	        port_held(&look, (int)json_int(one, "port", 0), lease_is_udp(one));
+	cJSON_ArrayForEach(one, leases)
+	{
+		int port = (int)json_int(one, "port", 0);
+		held += !is_among(lent, port) && port_held(&look, port, lease_is_udp(one));
+	}
 	if (who)
 		*who = TAKE(look.who);
 	free(look.who);

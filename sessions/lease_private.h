@@ -14,8 +14,9 @@ bool lease_is_udp(const cJSON *lease);
 /** Tell other installations that ${what} ("subnet-…") is about to be used. Returns false when one of them said so first;
  * true also when it cannot be told, for it is only a courtesy. Held until lease_unclaim(). */
 bool lease_claim(const char *what);
-/** The same for ${count} ports from ${port} on, all or none, in place of what was claimed before. Returns 0, or the first that is another's. */
-int lease_claim_block(int port, int count);
+/** Claim ${port} and see whether nobody has bound it. In this order: a probe listens for an instant, and would be in the way of who has
+ * claimed a port and is just binding it. What was claimed stays so, also when it is not free. */
+bool lease_try_port(int port, bool udp);
 
 /* -- lease_subnet.c -- */
 /** Lease a /26 of SESSION_SUBNET_POOL for each of ${networks} that overlaps no lease, nothing in ${taken} and no route. */

@@ -50,9 +50,9 @@ static void a_port_in_use_is_skipped(void **data)
 
 	fd = listen_on(base + 5);
 	struct err err = {0};
-	assert_int_equal(lease_held(t->st, "s", true, NULL, &err), 1);
+	assert_int_equal(lease_held(t->st, "s", true, NULL, NULL, &err), 1);
 	close(fd);
-	assert_int_equal(lease_held(t->st, "s", true, NULL, &err), 0);
+	assert_int_equal(lease_held(t->st, "s", true, NULL, NULL, &err), 0);
 }
 
 /* An outgoing connection of anybody whose own end is a leased port is nothing that the session left. */
@@ -71,7 +71,7 @@ static void only_a_listener_holds_a_port(void **data)
 	a.sin_port = htons((uint16_t)(base + 100));
 	assert_int_equal(connect(client, (struct sockaddr *)&a, sizeof(a)), 0);
 	assert_int_equal(net_probe("127.0.0.1", b.port, &why), -1);
-	assert_int_equal(lease_held(t->st, "s", true, NULL, &err), 0);
+	assert_int_equal(lease_held(t->st, "s", true, NULL, NULL, &err), 0);
 	close(client);
 	close(server);
 }
@@ -219,12 +219,12 @@ static void udp_is_probed_and_held(void **data)
 	cleanup_json cJSON *leases = lease_list(t->st, "s", &err);
 	assert_int_equal(json_int(leases, "0.port", 0), base + 1);
 	close(fd);
-	assert_int_equal(lease_held(t->st, "s", true, NULL, &err), 0);
+	assert_int_equal(lease_held(t->st, "s", true, NULL, NULL, &err), 0);
 	fd = bind_udp(base + 1);
-	assert_int_equal(lease_held(t->st, "s", true, NULL, &err), 1);
+	assert_int_equal(lease_held(t->st, "s", true, NULL, NULL, &err), 1);
 	close(fd);
 	int tcp = listen_on(base + 1); /* of somebody else */
-	assert_int_equal(lease_held(t->st, "s", true, NULL, &err), 0);
+	assert_int_equal(lease_held(t->st, "s", true, NULL, NULL, &err), 0);
 	close(tcp);
 }
 

@@ -5,6 +5,7 @@
 #include "core/mutant.h"
 #include "sessions/admission.h"
 #include "sessions/adopt.h"
+#include "sessions/lease.h"
 #include "sessions/lease_file.h"
 #include "sessions/operation.h"
 #include "sessions/receipt.h"
@@ -162,7 +163,12 @@ int operation_finish(struct state *st, struct session_row *row, int64_t job, cJS
 	if (!engine)
 		return -1;
 	enum session_event end = end_of(row);
+	struct err ignored = {0};
+	/* no other installation is given its ports between its services and the receipt, or before it is up again; what its supervisor held is
+	 * ours after its end */
+	lease_hold(st, row->uuid, &ignored);
 	int failed = stop_services(st, engine, row, end == EVENT_KEPT, job, err);
+	lease_hold(st, row->uuid, &ignored);
 	if (end == EVENT_KEPT)
 		return failed || admission_release(st, row, err)
 		               ? -1
@@ -170,7 +176,9 @@ int operation_finish(struct state *st, struct session_row *row, int64_t job, cJS
 	/* files a process still uses stay: what does not die must be looked at first */
 	failed = failed || remove_files(st, row, job, err);
 	cleanup_free char *why = failed ? mem_strdup(err->msg) : NULL;
-	return receipt_close(st, engine, row, end, why, receipt, err);
+	int rc = receipt_close(st, engine, row, end, why, receipt, err);
+	lease_unclaim();
+	return rc;
 }
 
 /* A start is undone, and the database cannot be written, most likely because the disk is full: what it has begun is recorded, so it is ended

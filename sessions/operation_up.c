@@ -23,8 +23,7 @@ static int prepare(struct job *job, const struct engine *engine, struct session_
 static int launch(struct job *job, const struct engine *engine, struct session_row *row, struct err *err)
 {
 	/* where they are not of this start, nobody has kept other installations from its ports meanwhile */
-	int held[LEASE_PORTS_MAX];
-	return lease_hold(job_state(job), row->uuid, held, err) < 0 || engine->launch(job, row, err) ? -1 : 0;
+	return lease_hold(job_state(job), row->uuid, err) || engine->launch(job, row, err) ? -1 : 0;
 }
 
 static int wait_healthy(struct job *job, const struct engine *engine, struct session_row *row,

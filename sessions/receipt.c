@@ -6,6 +6,7 @@
 #include "sessions/counters.h"
 #include "sessions/lease.h"
 #include "sessions/warn.h"
+#include <stdlib.h>
 #include <string.h>
 
 #define RETRY_FIRST_MS 30000
@@ -19,18 +20,29 @@ static int64_t sum_of(const cJSON *j)
 	return sum;
 }
 
+/* Asked whose they are, the engine is only when there are some. */
+static int ports_left(struct state *st, const struct engine *engine, const struct session_row *row,
+                      char **who, struct err *err)
+{
+	int n = lease_held(st, row->uuid, engine->own_user, NULL, who, err);
+	if (n <= 0 || !engine->lent)
+		return n;
+	cleanup_json cJSON *lent = engine->lent(st, row, err);
+	free(TAKE(*who));
+	return lent ? lease_held(st, row->uuid, engine->own_user, lent, who, err) : -1;
+}
+
 /* What is left outside the database: {"ok":true, what the engine says, "ports", "files"}; ${*who} listens. Returns their sum, or -1. */
 static int64_t look(struct state *st, const struct engine *engine, const struct session_row *row, cJSON *j,
                     char **who, struct err *err)
 {
 	json_add_bool(j, "ok", true);
 	int objects = engine->left(st, row, j, err),
-	    ports = objects < 0 ? -1 : lease_held(st, row->uuid, engine->own_user, who, err);
-	int lent = ports > 0 && engine->lent ? engine->lent(st, row, err) : 0;
+	    ports = objects < 0 ? -1 : ports_left(st, engine, row, who, err);
 	long files = row->dir ? tree_count(row->dir) : 0;
-	if (objects < 0 || ports < 0 || lent < 0)
+	if (objects < 0 || ports < 0)
 		return -1;
-	json_add_int(j, "ports", ports > lent ? ports - lent : 0);
+	json_add_int(j, "ports", ports);
 	json_add_int(j, "files", files < 0 ? 1 : files);
 	return sum_of(j);
 }

@@ -181,10 +181,26 @@ static void a_generated_name_that_is_taken(void **data)
 
 /* -- the same ports -- */
 
-/* Nobody listens for a session that is kept: another installation may be given its ports, and starting it again and again is no help. */
-static void ports_of_a_kept_one(void **data)
+/* From the end of its containers on nobody has bound them. */
+static void ports_of_one_that_ends(void **data)
 {
 	struct pair *p = *data;
+	at(p->one);
+	cJSON_Delete(start(p->one, "demo", file));
+	held_of = p->one;
+	held_looks = 0;
+	step_hook = ports_are_held;
+	does(p->one, "session.restart", "{\"name\":\"demo\"}");
+	stop_gone(p->one, "demo");
+	step_hook = NULL;
+	assert_int_equal(held_looks, 4);
+	assert_gone(p->one);
+}
+
+/* Session "demo" of the first is kept, and session "other" of the second is given its ports. */
+static void lose_ports(struct pair *p)
+{
+	at(p->one);
 	cJSON_Delete(start(p->one, "demo", file));
 	does(p->one, "session.stop", "{\"name\":\"demo\",\"keep\":true}");
 	at(p->two);
@@ -192,6 +208,13 @@ static void ports_of_a_kept_one(void **data)
 	assert_int_equal(count(p->two, "SELECT min(value) FROM leases WHERE kind = 'port'"),
 	                 count(p->one, "SELECT min(value) FROM leases WHERE kind = 'port'"));
 	at(p->one);
+}
+
+/* Nobody listens for a session that is kept: another installation may be given its ports, and starting it again and again is no help. */
+static void ports_of_a_kept_one(void **data)
+{
+	struct pair *p = *data;
+	lose_ports(p);
 	refused(p->one, "session.start", "{\"name\":\"demo\"}", ERR_FAILED, "has the ports it had: end that");
 	assert_int_equal(count(p->one, "SELECT count(*) FROM sessions WHERE state = 'stopped'"), 1);
 	stop_gone(p->two, "other");
@@ -206,11 +229,7 @@ static void ports_of_a_kept_one(void **data)
 static void the_receipt_of_a_kept_one(void **data)
 {
 	struct pair *p = *data;
-	cJSON_Delete(start(p->one, "demo", file));
-	does(p->one, "session.stop", "{\"name\":\"demo\",\"keep\":true}");
-	at(p->two);
-	cJSON_Delete(start(p->two, "other", file));
-	at(p->one);
+	lose_ports(p);
 	stop_gone(p->one, "demo");
 	assert_gone(p->one);
 	assert_objects(p->two, 2, 1, 1);
@@ -256,20 +275,22 @@ static void an_image_that_is_taken(void **data)
 }
 
 #define PAIR_V1(name) cmocka_unit_test_setup_teardown(name, setup_pair_v1, teardown_pair)
-#define PAIR_V2(name)                                                                                        \
-	{                                                                                                    \
-#name " (v2)", name, setup_pair_v2, teardown_pair, NULL                                      \
-	}
+#define PAIR_V2(name) ON_V2(name, setup_pair_v2, teardown_pair)
 
 int main(int argc, char **argv)
 {
 	if (argc > 1)
 		return again_main(argc, argv);
 	const struct CMUnitTest tests[] = {
-	        PAIR_V1(the_same_name_at_once),          PAIR_V2(the_same_name_at_once),
-	        PAIR_V1(a_name_that_is_being_taken),     PAIR_V1(a_tool_left_alone_has_the_name),
-	        PAIR_V1(a_generated_name_that_is_taken), PAIR_V1(ports_of_a_kept_one),
-	        PAIR_V1(the_receipt_of_a_kept_one),      PAIR_V1(an_image_that_is_taken),
+	        PAIR_V1(the_same_name_at_once),
+	        PAIR_V2(the_same_name_at_once),
+	        PAIR_V1(a_name_that_is_being_taken),
+	        PAIR_V1(a_tool_left_alone_has_the_name),
+	        PAIR_V1(a_generated_name_that_is_taken),
+	        PAIR_V1(ports_of_one_that_ends),
+	        PAIR_V1(ports_of_a_kept_one),
+	        PAIR_V1(the_receipt_of_a_kept_one),
+	        PAIR_V1(an_image_that_is_taken),
 	        PAIR_V2(an_image_that_is_taken),
 	};
 	return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -17,12 +17,8 @@ static int bring_down(struct job *job, struct session_row *row, struct err *err)
 
 static int restart_all(struct job *job, struct session_row *row, struct err *err)
 {
-	int held[LEASE_PORTS_MAX];
 	job_progress(job, "stop", 2, "session %s: stopping its services", row->name);
-	int rc = lease_hold(job_state(job), row->uuid, held, err) < 0 || bring_down(job, row, err) ||
-	                         operation_up(job, row, err)
-	                 ? -1
-	                 : 0;
+	int rc = bring_down(job, row, err) || operation_up(job, row, err) ? -1 : 0;
 	lease_unclaim();
 	return rc;
 }

@@ -70,15 +70,6 @@ static int keep_it(struct job *job, struct session_row *row, struct err *err)
 	return set_result(job, row->name, NULL);
 }
 
-/* From when its services let go of them until the receipt is written, nobody else is given its ports. */
-static int remove_alone(struct job *job, struct session_row *row, struct err *err)
-{
-	int held[LEASE_PORTS_MAX];
-	int rc = lease_hold(job_state(job), row->uuid, held, err) < 0 || remove_it(job, row, err) ? -1 : 0;
-	lease_unclaim();
-	return rc;
-}
-
 static int stop_guarded(struct job *job, const char *name, struct err *err)
 {
 	cleanup_row struct session_row row = {0};
@@ -92,8 +83,10 @@ static int stop_guarded(struct job *job, const char *name, struct err *err)
 		return forget_failed(job, &row, err);
 	job_shield(job); /* half a stop helps nobody */
 	job_progress(job, "stop", 10, "session %s: stopping its services", name);
-	return json_bool(job_args(job), "keep", false) ? keep_it(job, &row, err)
-	                                               : remove_alone(job, &row, err);
+	int rc =
+	        json_bool(job_args(job), "keep", false) ? keep_it(job, &row, err) : remove_it(job, &row, err);
+	lease_unclaim();
+	return rc;
 }
 
 /* A start that is under way is told to end; it holds the guard until it has. */

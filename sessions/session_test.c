@@ -295,15 +295,26 @@ static int next_of_another(struct test_state *t)
 	return port;
 }
 
-/* Those that it leased for sessions inside are bound by nobody, and no other installation takes them, also after a restart. */
+/* Those that it leased for sessions inside are bound by nobody, and no other installation takes them, also while it is restarted or ends. */
 static void another_installation_leaves_its_ports_alone(void **data)
 {
 	struct test_state *t = *data;
 	does(t, "session.start", "{\"name\":\"demo\"}");
 	assert_int_equal(next_of_another(t), test_sessions_port() + 16);
+	held_of = t;
+	held_looks = 0;
+	step_hook = ports_are_held;
 	does(t, "session.restart", "{\"name\":\"demo\"}");
+	assert_int_equal(held_looks, 2);
 	assert_int_equal(next_of_another(t), test_sessions_port() + 16);
+	step_hook = NULL;
+	does(t, "session.stop", "{\"name\":\"demo\",\"keep\":true}");
+	does(t, "session.start", "{\"name\":\"demo\"}");
+	assert_int_equal(next_of_another(t), test_sessions_port() + 16);
+	step_hook = ports_are_held;
 	stop_clean(t, "demo");
+	step_hook = NULL;
+	assert_int_equal(held_looks, 4);
 	assert_int_equal(next_of_another(t), test_sessions_port());
 }
 

@@ -82,6 +82,7 @@ static inline int compose_teardown(void **data)
 {
 	struct test_state *t = *data;
 	struct err err = {0};
+	step_hook = NULL;
 	engine_again();
 	int left = marker_kill(t->st->install, NULL, 0, &err);
 	while (waitpid(-1, NULL, WNOHANG) > 0)
@@ -98,10 +99,11 @@ static inline int compose_teardown(void **data)
 }
 
 #define V1(name) cmocka_unit_test_setup_teardown(name, setup_v1, compose_teardown)
-#define V2(name)                                                                                             \
+#define ON_V2(name, setup, teardown)                                                                         \
 	{                                                                                                    \
-#name " (v2)", name, setup_v2, compose_teardown, NULL                                        \
+#name " (v2)", name, setup, teardown, NULL                                                   \
 	}
+#define V2(name) ON_V2(name, setup_v2, compose_teardown)
 
 /* -- compose files -- */
 

@@ -18,10 +18,10 @@
 #define S1 "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa"
 #define S2 "bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb"
 
-/* A program with a marker, gone at the latest when this one ends. ${out} is its standard output. */
+/* A program with a marker (NULL: without), gone at the latest when this one ends. ${out} is its standard output. */
 static inline pid_t spawn(const char *marker, const char *const *argv, int out)
 {
-	cleanup_free char *var = mem_printf(MARKER_KEY "=%s", marker);
+	cleanup_free char *var = mem_printf(marker ? MARKER_KEY "=%s" : MARKER_KEY, marker);
 	const char *env[] = {var, NULL};
 	struct proc_spec spec = PROC_SPEC_INIT;
 	spec.argv = argv;

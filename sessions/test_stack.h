@@ -6,6 +6,7 @@
 #include "compose/provider.h"
 #include "core/bell.h"
 #include "core/mem.h"
+#include "core/net.h"
 #include "core/proc.h"
 #include "sessions/cgroup.h"
 #include "sessions/lease.h"
@@ -218,6 +219,26 @@ static inline int64_t count(struct test_state *t, const char *sql)
 	return n;
 }
 
+/* For step_hook: whenever services are about to end, files to go or services to start, all ports of the only session of ${held_of} are claimed. */
+static struct test_state *held_of;
+static int held_looks;
+
+static inline void ports_are_held(const char *step, bool done)
+{
+	if (done || (strcmp(step, "services") && strcmp(step, "files") && strcmp(step, "launch")))
+		return;
+	int64_t port = count(held_of, "SELECT min(value) FROM leases WHERE kind = 'port'"),
+	        last = count(held_of, "SELECT max(value) FROM leases WHERE kind = 'port'");
+	assert_true(port > 0);
+	for (; port <= last; port++) {
+		int fd;
+		cleanup_free char *what = mem_printf("port-%lld", (long long)port);
+		if (net_claim(what, &fd))
+			fail_msg("%s: another installation may take %s", step, what);
+	}
+	held_looks++;
+}
+
 static inline int processes(struct test_state *t)
 {
 	cleanup_free struct marker_proc *list = NULL;
@@ -243,6 +264,7 @@ static inline int teardown(void **data)
 {
 	struct test_state *t = *data;
 	struct err err = {0};
+	step_hook = NULL;
 	int left = marker_kill(t->st->install, NULL, 0, &err);
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;
