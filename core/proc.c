@@ -45,15 +45,9 @@ static bool has_key(const char *const *env, const char *key)
 /* The child's environment: borrowed strings in an owned, NULL-terminated array. */
 static char **make_env(const struct proc_spec *spec, const char *ready)
 {
-	/* the last two say which session this process runs in: by them its descendants are found, whatever they are */
-	static const char *const kept[] = {"PATH=",
-	                                   "HOME=",
-	                                   "LANG=",
-	                                   "TZ=",
-	                                   "TERM=",
-	                                   "CODEFOUNDRY_SESSION_PATH=",
-	                                   "CODEFOUNDRY_SESSION_PORTS=",
-	                                   NULL};
+	static const char *const kept[] = {
+	        "PATH=", "HOME=", "LANG=", "TZ=", "TERM=", PROC_SESSION_KEY "=", PROC_SESSION_PORTS_KEY "=",
+	        NULL};
 	size_t n = 0, more = 0;
 	while (environ && environ[n])
 		n++;

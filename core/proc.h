@@ -30,6 +30,11 @@ struct proc_spec {
 };
 #define PROC_SPEC_INIT ((struct proc_spec){.in = PROC_NULL, .out = PROC_INHERIT, .errfd = PROC_INHERIT})
 
+/* What marks a process as of a session (sessions/marker.h). A child has it too, whatever else of the environment it is given: by it what is started in
+ * there is found. */
+#define PROC_SESSION_KEY "CODEFOUNDRY_SESSION_PATH"
+#define PROC_SESSION_PORTS_KEY "CODEFOUNDRY_SESSION_PORTS"
+
 /* Called before each child is started when not NULL; an errno other than 0 is why it could not be: how tests fail every one. */
 extern int (*proc_hook)(const char *program);
 

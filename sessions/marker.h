@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define MARKER_KEY "CODEFOUNDRY_SESSION_PATH"
+#define MARKER_KEY PROC_SESSION_KEY
 #define MARKER_PORTS_KEY                                                                                     \
-	"CODEFOUNDRY_SESSION_PORTS" /* beside it, "20004-20015": leased for what is made inside the session */
+	PROC_SESSION_PORTS_KEY /* "20004-20015": leased for what is made inside the session */
 
 struct marker_proc {
 	struct proc_id id;
