@@ -206,16 +206,6 @@ static int remove_tag(const char *tag, bool *left, struct err *err)
 	return 0;
 }
 
-/* Whether a container was made of ${image}, or of one that is built on it. -1 with ${err}. */
-static int is_used(const char *image, struct err *err)
-{
-	cleanup_free char *filter = mem_printf("{\"ancestor\":[\"%s\"]}", image),
-	                  *query = docker_escape(filter),
-	                  *path = mem_printf("/containers/json?all=1&filters=%s", query);
-	cleanup_json cJSON *list = docker_get(path, err);
-	return list ? cJSON_GetArraySize(list) > 0 : -1;
-}
-
 /* All its tags, its own last: with that the image goes. When something else uses it, another installation say, all of it is ${left}: the
  * engine would keep the image, but not the names that others know it by. */
 static int remove_image(const char *image, bool *left, struct err *err)
@@ -225,7 +215,7 @@ static int remove_image(const char *image, bool *left, struct err *err)
 	const cJSON *tag;
 	if (!found)
 		return err->code == ERR_NOT_FOUND ? err_clear(err), 0 : -1;
-	int used = is_used(image, err);
+	int used = docker_image_used(image, err);
 	*left = used > 0;
 	if (used)
 		return used < 0 ? -1 : 0;

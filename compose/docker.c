@@ -298,17 +298,23 @@ static int remove_network_of_podman(const char *id, const cJSON *network, struct
 	                                                   : docker_call("DELETE", path, NULL, 0, NULL, err);
 }
 
+int docker_image_used(const char *image, struct err *err)
+{
+	cleanup_free char *filter = mem_printf("{\"ancestor\":[\"%s\"]}", image),
+	                  *query = docker_escape(filter),
+	                  *path = mem_printf("/containers/json?all=1&filters=%s", query);
+	cleanup_json cJSON *list = docker_get(path, err);
+	return list ? list->child != NULL : -1;
+}
+
 /* A build that failed leaves a container of Podman's builder, which is in no listing, and the image that it came to, in use by it. By force such an
  * image is removed, unless a container is in a listing that would go with it. 0, or -1 with what was said before. */
 static int remove_unfinished_image(const char *id, struct err *err)
 {
 	struct err ignored = {0};
-	cleanup_free char *filter = mem_printf("{\"ancestor\":[\"%s\"]}", id), *query = docker_escape(filter),
-	                  *users = mem_printf("/containers/json?all=1&filters=%s", query),
-	                  *path = mem_printf("/images/%s?force=1", id);
-	cleanup_json cJSON *list = docker_get(users, &ignored);
+	cleanup_free char *path = mem_printf("/images/%s?force=1", id);
 
-	if (!cJSON_IsArray(list) || list->child || docker_call("DELETE", path, NULL, 0, NULL, &ignored))
+	if (docker_image_used(id, &ignored) || docker_call("DELETE", path, NULL, 0, NULL, &ignored))
 		return -1;
 	err_clear(err);
 	return 0;

@@ -69,6 +69,9 @@ cJSON *docker_list(enum docker_kind kind, const char *const labels[], struct err
  * or image that is in use. */
 int docker_remove(enum docker_kind kind, const char *id, struct err *err);
 
+/** Whether a container, running or not, was made of ${image} (id or reference) or of one that is built on it: 1, 0, or -1 with ${err}. */
+int docker_image_used(const char *image, struct err *err);
+
 /** Percent-encode ${text} for use in a path or query; the caller frees it. */
 char *docker_escape(const char *text);
 
