@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define LEASE_MAX (8u << 20)
@@ -36,11 +35,11 @@ static char *lines_of(const struct state *st, const char *uuid)
 	return mem_printf("%s\n%s\n", uuid, st->dir);
 }
 
+/* By another path, perhaps. */
 static bool is_here(const struct state *st, const char *home)
 {
-	struct stat there, here;
-	return stat(home, &there) == 0 && stat(st->dir, &here) == 0 && there.st_dev == here.st_dev &&
-	       there.st_ino == here.st_ino;
+	cleanup_free char *here = state_mark(st->dir), *there = state_mark(home);
+	return *here && !strcmp(here, there);
 }
 
 static bool has_our_id(const struct state *st, const char *home)
